@@ -1,0 +1,279 @@
+//! The entry of a transparency log about one signature: Rekor v2 `hashedrekord` 0.0.2, and the proof that a log took it.
+//!
+//! The entry holds a digest of what was signed (for an envelope: of its pre-authentication encoding, by the hash of the
+//! signature scheme), the signature, and the key or certificate. Its canonical body (RFC 8785) is the leaf of the log:
+//!
+//! ```json
+//! {"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256",
+//! "digest":"…"},"signature":{"content":"…","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256",
+//! "publicKey":{"rawBytes":"…"}}}}}}
+//! ```
+//!
+//! Sources: Rekor v2 client specification (section 6.1.4 for envelopes), `rekor/v2` protobuf definitions.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use sealwax_keys::{PublicKey, Scheme};
+
+use crate::Error;
+use crate::envelope::Envelope;
+use crate::json::{Json, Limits, Object, parse};
+
+/// What a log records about one signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashedRekord {
+    /// The scheme of the signature, which also fixes the hash.
+    pub scheme: Scheme,
+    /// The hash of the signed bytes.
+    pub digest: Vec<u8>,
+    /// The signature; ASN.1 DER for ECDSA.
+    pub signature: Vec<u8>,
+    /// What verifies it.
+    pub verifier: Verifier,
+}
+
+/// The key or certificate that a log entry names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verifier {
+    /// A public key, as SubjectPublicKeyInfo DER.
+    PublicKey(Vec<u8>),
+    /// A leaf certificate, DER.
+    Certificate(Vec<u8>),
+}
+
+impl HashedRekord {
+    /// Makes the entry for an envelope signed under `scheme`.
+    pub fn for_envelope(envelope: &Envelope, scheme: Scheme, verifier: Verifier) -> Self {
+        let digest = scheme.hash().digest(&envelope.pae());
+        Self { scheme, digest, signature: envelope.signature.clone(), verifier }
+    }
+
+    /// Writes the canonical body, the leaf of the log.
+    ///
+    /// # Errors
+    /// [`Error::Json`] only if the canonical form could not be written, which no value of this type causes.
+    pub fn to_body(&self) -> Result<Vec<u8>, Error> {
+        let key_details = self.scheme.key_details();
+        let verifier = match &self.verifier {
+            Verifier::PublicKey(der) => {
+                json!({"keyDetails": key_details, "publicKey": {"rawBytes": STANDARD.encode(der)}})
+            }
+            Verifier::Certificate(der) => {
+                json!({"keyDetails": key_details, "x509Certificate": {"rawBytes": STANDARD.encode(der)}})
+            }
+        };
+        let body = json!({
+            "apiVersion": VERSION,
+            "kind": KIND,
+            "spec": {"hashedRekordV002": {
+                "data": {
+                    "algorithm": self.scheme.hash().protobuf_name(),
+                    "digest": STANDARD.encode(&self.digest),
+                },
+                "signature": {"content": STANDARD.encode(&self.signature), "verifier": verifier},
+            }},
+        });
+        serde_json_canonicalizer::to_vec(&body).map_err(|error| Error::Json(error.to_string()))
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// [`Error::EntryKind`] for another kind or version, [`Error::Unsupported`] for a scheme or hash that does not fit,
+    /// and shape errors, unknown fields included.
+    pub fn from_body(body: &[u8]) -> Result<Self, Error> {
+        let mut object = parse(body, BODY_LIMITS)?.object()?;
+        let kind = object.take("kind", Json::string)?;
+        let version = object.take("apiVersion", Json::string)?;
+        known_kind(&kind, &version)?;
+        let entry = object.take("spec", |spec| {
+            let mut spec = spec.object()?;
+            let entry = spec.take("hashedRekordV002", hashed_rekord)?;
+            spec.finish().map(|()| entry)
+        })?;
+        object.finish().map(|()| entry)
+    }
+}
+
+fn hashed_rekord(json: Json<'_>) -> Result<HashedRekord, Error> {
+    let mut object = json.object()?;
+    let (hash, digest) = object.take("data", |data| {
+        let mut data = data.object()?;
+        let hash = data.take("algorithm", Json::string)?;
+        let digest = data.take("digest", Json::base64)?;
+        data.finish().map(|()| (hash, digest))
+    })?;
+    let entry = object.take("signature", |signature| {
+        let mut signature = signature.object()?;
+        let content = signature.take("content", Json::base64)?;
+        let (scheme, verifier) = signature.take("verifier", verifier)?;
+        signature.finish()?;
+        Ok(HashedRekord { scheme, digest, signature: content, verifier })
+    })?;
+    object.finish()?;
+    if entry.scheme.hash().protobuf_name() != hash || entry.scheme.hash().len() != entry.digest.len() {
+        let found = hash.into_owned();
+        return Err(Error::Unsupported { path: "data".to_owned(), what: "hash for the scheme", found });
+    }
+    Ok(entry)
+}
+
+fn verifier(json: Json<'_>) -> Result<(Scheme, Verifier), Error> {
+    let mut object = json.object()?;
+    let scheme = object.take("keyDetails", scheme)?;
+    let raw_bytes = |value: Json<'_>| {
+        let mut value = value.object()?;
+        let bytes = value.take("rawBytes", Json::base64)?;
+        value.finish().map(|()| bytes)
+    };
+    let verifier = match object.take_optional("publicKey", raw_bytes)? {
+        Some(der) => Verifier::PublicKey(der),
+        None => Verifier::Certificate(object.take("x509Certificate", raw_bytes)?),
+    };
+    object.finish().map(|()| (scheme, verifier))
+}
+
+pub(crate) fn scheme(json: Json<'_>) -> Result<Scheme, Error> {
+    let name = json.string()?;
+    let unsupported =
+        || Error::Unsupported { path: String::new(), what: "key details", found: name.clone().into_owned() };
+    Scheme::from_key_details(&name).ok_or_else(unsupported)
+}
+
+/// A log's answer for one entry, as a bundle carries it: `TransparencyLogEntry` of the Sigstore formats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransparencyLogEntry {
+    /// The entry's position in the log, from 0.
+    pub log_index: u64,
+    /// The log's key id; 32 bytes for a Rekor v2 log.
+    pub log_id: Vec<u8>,
+    /// The inclusion proof and the checkpoint it leads to.
+    pub inclusion_proof: InclusionProof,
+    /// The bytes that were logged, as the log gave them: only ever compared with what is rebuilt.
+    pub canonicalized_body: Vec<u8>,
+}
+
+/// An inclusion proof (RFC 6962 section 2.1.1) and the checkpoint that signs its root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InclusionProof {
+    /// The entry's position in the tree, from 0.
+    pub log_index: u64,
+    /// The tree's root hash.
+    pub root_hash: [u8; 32],
+    /// The tree's size, in entries.
+    pub tree_size: u64,
+    /// Sibling hashes from the leaf up.
+    pub hashes: Vec<[u8; 32]>,
+    /// The signed checkpoint, a C2SP note.
+    pub checkpoint: String,
+}
+
+impl TransparencyLogEntry {
+    /// Gives the entry as the JSON value of a bundle.
+    pub fn to_json(&self) -> Value {
+        let proof = &self.inclusion_proof;
+        let hashes: Vec<String> = proof.hashes.iter().map(|hash| STANDARD.encode(hash)).collect();
+        json!({
+            "logIndex": self.log_index.to_string(),
+            "logId": {"keyId": STANDARD.encode(&self.log_id)},
+            "kindVersion": {"kind": KIND, "version": VERSION},
+            "inclusionProof": {
+                "logIndex": proof.log_index.to_string(),
+                "rootHash": STANDARD.encode(proof.root_hash),
+                "treeSize": proof.tree_size.to_string(),
+                "hashes": hashes,
+                "checkpoint": {"envelope": proof.checkpoint},
+            },
+            "canonicalizedBody": STANDARD.encode(&self.canonicalized_body),
+        })
+    }
+
+    /// Reads an entry of a bundle.
+    ///
+    /// # Errors
+    /// [`Error::EntryKind`] for anything but `hashedrekord` 0.0.2; [`Error::Unsupported`] where it carries a time or a
+    /// promise, which such an entry never has and which nothing would check; shape errors otherwise.
+    pub fn from_json(json: Json<'_>) -> Result<Self, Error> {
+        let mut object = json.object()?;
+        object.take("kindVersion", |value| {
+            let mut value = value.object()?;
+            let kind = value.take("kind", Json::string)?;
+            let version = value.take("version", Json::string)?;
+            value.finish()?;
+            known_kind(&kind, &version)
+        })?;
+        let log_index = object.take_optional("logIndex", Json::int64)?.unwrap_or(0);
+        let log_id = object.take("logId", |value| {
+            let mut value = value.object()?;
+            let key_id = value.take("keyId", Json::base64)?;
+            value.finish().map(|()| key_id)
+        })?;
+        refuse_promise(&mut object)?;
+        let inclusion_proof = object.take("inclusionProof", inclusion_proof)?;
+        let canonicalized_body = object.take("canonicalizedBody", Json::base64)?;
+        object.finish()?;
+        Ok(Self { log_index, log_id, inclusion_proof, canonicalized_body })
+    }
+}
+
+/// Rekor v2 writes time zero and no promise; any other value would be an unchecked claim.
+fn refuse_promise(object: &mut Object<'_>) -> Result<(), Error> {
+    let time = object.take_optional("integratedTime", Json::int64)?.unwrap_or(0);
+    if time != 0 {
+        let (path, found) = ("integratedTime".to_owned(), time.to_string());
+        return Err(Error::Unsupported { path, what: "time without proof", found });
+    }
+    if object.take_optional("inclusionPromise", |promise| promise.object().map(|_| ()))?.is_some() {
+        let (path, found) = ("inclusionPromise".to_owned(), KIND.to_owned());
+        return Err(Error::Unsupported { path, what: "inclusion promise for a kind", found });
+    }
+    Ok(())
+}
+
+fn inclusion_proof(json: Json<'_>) -> Result<InclusionProof, Error> {
+    let mut object = json.object()?;
+    let log_index = object.take_optional("logIndex", Json::int64)?.unwrap_or(0);
+    let root_hash = object.take("rootHash", hash)?;
+    let tree_size = object.take("treeSize", Json::int64)?;
+    let hashes = object.take_optional("hashes", |list| list.list(MAX_PROOF_HASHES, hash))?.unwrap_or_default();
+    let checkpoint = object.take("checkpoint", |value| {
+        let mut value = value.object()?;
+        let envelope = value.take("envelope", Json::string)?.into_owned();
+        value.finish().map(|()| envelope)
+    })?;
+    object.finish()?;
+    Ok(InclusionProof { log_index, root_hash, tree_size, hashes, checkpoint })
+}
+
+fn hash(json: Json<'_>) -> Result<[u8; 32], Error> {
+    let expected = "a SHA-256 hash of 32 bytes in base64";
+    <[u8; 32]>::try_from(json.base64()?).map_err(|_| Error::Shape { path: String::new(), expected })
+}
+
+fn known_kind(kind: &str, version: &str) -> Result<(), Error> {
+    if (kind, version) == (KIND, VERSION) {
+        return Ok(());
+    }
+    Err(Error::EntryKind { kind: kind.to_owned(), version: version.to_owned() })
+}
+
+/// Gives the verifier that an entry names for a public key.
+impl From<&PublicKey> for Verifier {
+    fn from(key: &PublicKey) -> Self {
+        Self::PublicKey(key.spki_der().to_vec())
+    }
+}
+
+const KIND: &str = "hashedrekord";
+const VERSION: &str = "0.0.2";
+
+/// A path in a tree of at most 2^63 leaves.
+const MAX_PROOF_HASHES: usize = 64;
+
+/// An entry of a log is at most 65,535 bytes (C2SP tlog-tiles, entry bundles).
+const BODY_LIMITS: Limits = Limits { bytes: 65_535, depth: 8, values: 64 };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,21 @@
+//! What is signed and what travels with it: in-toto statements, DSSE envelopes, log entries, Sigstore bundles and
+//! trusted roots, parsed strictly and written canonically.
+//!
+//! Nothing here checks a signature or a proof, and nothing here is believed because it parsed: that is the `verify`
+//! room's work. Everything that comes from outside goes through one strict JSON reader ([`json`]), and the bytes that
+//! were signed are kept as they came.
+
+mod bundle;
+mod entry;
+mod envelope;
+mod error;
+pub mod json;
+mod statement;
+mod trusted_root;
+
+pub use bundle::{Bundle, VerificationMaterial};
+pub use entry::{HashedRekord, InclusionProof, TransparencyLogEntry, Verifier};
+pub use envelope::{Envelope, IN_TOTO_PAYLOAD_TYPE, pae};
+pub use error::Error;
+pub use statement::{PredicateVersion, Statement};
+pub use trusted_root::{LogInstance, TrustedRoot};

@@ -1,0 +1,212 @@
+//! The trusted root: which logs (and, for identities, which authorities) a verifier believes.
+//!
+//! ```json
+//! {"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+//!  "tlogs":[{"baseUrl":"https://log.example","hashAlgorithm":"SHA2_256",
+//!    "publicKey":{"rawBytes":"<SPKI>","keyDetails":"PKIX_ED25519","validFor":{"start":"2026-01-01T00:00:00Z"}},
+//!    "logId":{"keyId":"<SHA-256>"}}],
+//!  "certificateAuthorities":[],"ctlogs":[],"timestampAuthorities":[]}
+//! ```
+//!
+//! Source: `sigstore_trustroot.proto` of the Sigstore protobuf specifications. All four arrays are always written, because
+//! sigstore-python refuses a root without them. The log's origin is the host of its base URL, which is how sigstore-go
+//! names the key of a checkpoint. Authorities are kept as they came; only logs are read here.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use sealwax_keys::{KeyKind, PublicKey, Scheme};
+use sealwax_tlog::VerifierKey;
+
+use crate::Error;
+use crate::entry::scheme;
+use crate::json::{Json, Limits, parse};
+
+/// The logs that a verifier trusts.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedRoot {
+    /// Every log, frozen and coming ones included.
+    pub logs: Vec<LogInstance>,
+}
+
+/// One transparency log.
+#[derive(Clone, Debug)]
+pub struct LogInstance {
+    /// The origin line of the log's checkpoints, a host name.
+    pub origin: String,
+    /// The log's public key.
+    pub key: PublicKey,
+    /// The key id that a bundle names the log by: SHA-256 of origin, newline, 0x01 and the key for Ed25519, of the
+    /// SubjectPublicKeyInfo for ECDSA (C2SP signed-note; Rekor v2).
+    pub log_id: Vec<u8>,
+    /// Since when the key is valid.
+    pub valid_from: Timestamp,
+    /// Until when (inclusive), if the log is frozen or its key was retired.
+    pub valid_until: Option<Timestamp>,
+}
+
+impl LogInstance {
+    /// Describes a log from its origin and Ed25519 or ECDSA P-256 key.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another kind of key, [`Error::Shape`] for an origin that cannot name a key.
+    pub fn new(origin: String, key: PublicKey, valid_from: Timestamp) -> Result<Self, Error> {
+        let log_id = verifier_key(&origin, &key)?.log_id().to_vec();
+        Ok(Self { origin, key, log_id, valid_from, valid_until: None })
+    }
+
+    /// Gives the key that verifies the log's checkpoints.
+    ///
+    /// # Errors
+    /// As [`LogInstance::new`].
+    pub fn verifier_key(&self) -> Result<VerifierKey, Error> {
+        verifier_key(&self.origin, &self.key)
+    }
+}
+
+impl TrustedRoot {
+    /// Writes the root, indented for people.
+    pub fn to_json(&self) -> String {
+        let log = |log: &LogInstance| {
+            let mut valid_for = json!({"start": log.valid_from.to_string()});
+            if let (Some(end), Some(object)) = (log.valid_until, valid_for.as_object_mut()) {
+                object.insert("end".to_owned(), Value::from(end.to_string()));
+            }
+            json!({
+                "baseUrl": format!("https://{}", log.origin),
+                "hashAlgorithm": HASH_ALGORITHM,
+                "publicKey": {
+                    "rawBytes": STANDARD.encode(log.key.spki_der()),
+                    "keyDetails": note_scheme(&log.key).map_or("", Scheme::key_details),
+                    "validFor": valid_for,
+                },
+                "logId": {"keyId": STANDARD.encode(&log.log_id)},
+            })
+        };
+        let root = json!({
+            "mediaType": MEDIA_TYPE,
+            "tlogs": self.logs.iter().map(log).collect::<Vec<_>>(),
+            "certificateAuthorities": [],
+            "ctlogs": [],
+            "timestampAuthorities": [],
+        });
+        format!("{root:#}\n")
+    }
+
+    /// Reads a root.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another media type, hash or kind of log key; [`Error::Shape`] where a log's id is not
+    /// that of its key, or an array is missing; shape errors otherwise, unknown fields included.
+    pub fn from_json(text: &[u8]) -> Result<Self, Error> {
+        let mut root = parse(text, LIMITS)?.object()?;
+        let media_type = root.take("mediaType", Json::string)?;
+        if !READ_MEDIA_TYPES.contains(&media_type.as_ref()) {
+            let (path, found) = ("mediaType".to_owned(), media_type.into_owned());
+            return Err(Error::Unsupported { path, what: "media type", found });
+        }
+        let logs = root.take("tlogs", |list| list.list(MAX_INSTANCES, log_instance))?;
+        for authorities in ["certificateAuthorities", "ctlogs", "timestampAuthorities"] {
+            root.take_optional(authorities, |list| list.list(MAX_INSTANCES, |_| Ok(())))?;
+        }
+        root.finish()?;
+        Ok(Self { logs })
+    }
+}
+
+fn log_instance(json: Json<'_>) -> Result<LogInstance, Error> {
+    let mut object = json.object()?;
+    let origin = object.take("baseUrl", |url| host(&url.string()?))?;
+    object.take("hashAlgorithm", |value| {
+        let name = value.string()?;
+        if name == HASH_ALGORITHM {
+            return Ok(());
+        }
+        Err(Error::Unsupported { path: String::new(), what: "hash algorithm", found: name.into_owned() })
+    })?;
+    let (key, valid_from, valid_until) = object.take("publicKey", log_key)?;
+    let log_id = object.take("logId", key_id)?;
+    // The first four bytes of the note's key id, for logs whose log id is something else; ours is derived from the key.
+    object.take_optional("checkpointKeyId", key_id)?;
+    object.take_optional("operator", Json::string)?;
+    object.finish()?;
+    let expected = verifier_key(&origin, &key)?.log_id().to_vec();
+    if log_id != expected {
+        return Err(Error::Shape { path: "logId".to_owned(), expected: "the id of the log's key" });
+    }
+    Ok(LogInstance { origin, key, log_id, valid_from, valid_until })
+}
+
+fn log_key(json: Json<'_>) -> Result<(PublicKey, Timestamp, Option<Timestamp>), Error> {
+    let mut object = json.object()?;
+    let key = object.take("rawBytes", |value| {
+        let der = value.base64()?;
+        PublicKey::from_spki_der(&der).map_err(|source| Error::Key { path: String::new(), source })
+    })?;
+    let scheme = object.take("keyDetails", scheme)?;
+    if note_scheme(&key) != Some(scheme) {
+        let found = scheme.key_details().to_owned();
+        return Err(Error::Unsupported { path: "keyDetails".to_owned(), what: "kind of log key", found });
+    }
+    // Without a start the window would be unbounded: refused, never guessed (attack M08).
+    let (start, end) = object.take("validFor", |window| {
+        let mut window = window.object()?;
+        let start = window.take("start", timestamp)?;
+        let end = window.take_optional("end", timestamp)?;
+        window.finish().map(|()| (start, end))
+    })?;
+    object.finish().map(|()| (key, start, end))
+}
+
+fn key_id(json: Json<'_>) -> Result<Vec<u8>, Error> {
+    let mut object = json.object()?;
+    let key_id = object.take("keyId", Json::base64)?;
+    object.finish().map(|()| key_id)
+}
+
+fn timestamp(json: Json<'_>) -> Result<Timestamp, Error> {
+    let expected = "a time such as 2026-01-01T00:00:00Z";
+    json.string()?.parse().map_err(|_| Error::Shape { path: String::new(), expected })
+}
+
+/// The host of a base URL, the origin of the log's checkpoints.
+fn host(url: &str) -> Result<String, Error> {
+    let expected = "a URL such as https://log.example";
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.split(['/', '?', '#', ':']).next().unwrap_or_default());
+    match host {
+        Some(host) if !host.is_empty() && !host.contains('@') => Ok(host.to_owned()),
+        _ => Err(Error::Shape { path: String::new(), expected }),
+    }
+}
+
+fn note_scheme(key: &PublicKey) -> Option<Scheme> {
+    match key.kind() {
+        KeyKind::Ed25519 => Some(Scheme::Ed25519),
+        KeyKind::P256 => Some(Scheme::EcdsaP256Sha256),
+        _ => None,
+    }
+}
+
+fn verifier_key(origin: &str, key: &PublicKey) -> Result<VerifierKey, Error> {
+    let made = match key.kind() {
+        KeyKind::Ed25519 => VerifierKey::from_ed25519(origin, key),
+        KeyKind::P256 => VerifierKey::from_ecdsa(origin, key),
+        other => {
+            let found = other.to_string();
+            return Err(Error::Unsupported { path: String::new(), what: "kind of log key", found });
+        }
+    };
+    made.map_err(|_| Error::Shape { path: "baseUrl".to_owned(), expected: "a host that can name a key" })
+}
+
+const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
+const READ_MEDIA_TYPES: [&str; 2] = [MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json"];
+const HASH_ALGORITHM: &str = "SHA2_256";
+const MAX_INSTANCES: usize = 1_024;
+const LIMITS: Limits = Limits { bytes: 4 << 20, depth: 12, values: 65_536 };
+
+#[cfg(test)]
+mod tests;

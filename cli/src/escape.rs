@@ -1,0 +1,51 @@
+//! The one way from outside text to the terminal.
+//!
+//! File names, subjects, origins and messages of a bundle may hold anything: escape sequences that repaint the screen, line
+//! breaks that forge a line of output, marks that reverse the reading order. Printable text in any script passes; the rest
+//! is shown as `\u{…}` (attacks O01, O05, I06).
+
+use std::fmt::Write as _;
+
+/// Gives the text with everything that is not plainly printable escaped.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == ' ' || (!is_invisible(character) && character.escape_debug().len() == 1) {
+            escaped.push(character);
+        } else if matches!(character, '\'' | '"' | '\\') {
+            escaped.push(character);
+        } else {
+            // Writing into a string cannot fail.
+            let _ = write!(escaped, "{}", character.escape_unicode());
+        }
+    }
+    escaped
+}
+
+/// Characters that print nothing and change how others are read: directional marks, joiners, tags, fillers.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' | '\u{a0}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn o01_escapes_what_would_act_on_a_terminal() {
+        assert_eq!(escape("a\x1b[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(escape("a\r\n\x07\u{9b}"), "a\\u{d}\\u{a}\\u{7}\\u{9b}");
+        assert_eq!(escape("gpj\u{202e}exe"), "gpj\\u{202e}exe");
+        assert_eq!(escape("a\u{200b}b\u{e0041}"), "a\\u{200b}b\\u{e0041}");
+    }
+
+    #[test]
+    fn leaves_readable_text_alone() {
+        let text = "modèle-權重/weights v1.bin 'x' \"y\" \\";
+        assert_eq!(escape(text), text);
+    }
+}

@@ -1,0 +1,17 @@
+//! The `sealwax` command.
+
+mod arguments;
+mod commands;
+mod error;
+mod escape;
+mod instance;
+mod key_files;
+mod progress;
+mod terminal;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    world::run(commands::dispatch)
+}

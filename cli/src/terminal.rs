@@ -1,0 +1,124 @@
+//! Talk and data: stderr is for people, stdout for results.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::error::Error;
+use crate::escape::escape;
+
+/// Where a command's words go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terminal {
+    /// Whether results are one JSON object.
+    pub(crate) json: bool,
+    quiet: bool,
+    colour_out: bool,
+    colour_talk: bool,
+}
+
+/// What a line is about; its label.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tone {
+    Good,
+    Plain,
+    Bad,
+}
+
+impl Terminal {
+    pub(crate) fn new(json: bool, quiet: bool, colour: bool) -> Self {
+        Self {
+            json,
+            quiet,
+            colour_out: colour && io::stdout().is_terminal(),
+            colour_talk: colour && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether a progress bar may be drawn.
+    pub(crate) fn draws_progress(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Says something to the person. A closed stderr is not worth failing for.
+    pub(crate) fn say(&self, tone: Tone, label: &str, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{} {}", paint(self.colour_talk, tone, label), escape(text));
+        }
+    }
+
+    /// Says what went wrong, quiet or not.
+    pub(crate) fn complain(&self, label: &str, text: &str) {
+        let _ = writeln!(io::stderr(), "{} {}", paint(self.colour_talk, Tone::Bad, label), escape(text));
+    }
+
+    /// Ends a paragraph on stderr.
+    pub(crate) fn space(&self) {
+        let _ = writeln!(io::stderr());
+    }
+
+    /// Prints a line of the result for people. Nothing under `--json` or `--quiet`.
+    ///
+    /// # Errors
+    /// [`Error::Stdout`]: a result that could not be delivered is never a success.
+    pub(crate) fn result(&self, tone: Tone, label: &str, text: &str) -> Result<(), Error> {
+        if self.json || self.quiet {
+            return Ok(());
+        }
+        let label = paint(self.colour_out, tone, label);
+        writeln!(io::stdout(), "{label} {}", escape(text)).map_err(Error::Stdout)
+    }
+
+    /// Prints the result as JSON, where that was asked for.
+    ///
+    /// # Errors
+    /// As [`Terminal::result`].
+    pub(crate) fn json(&self, value: &serde_json::Value) -> Result<(), Error> {
+        if !self.json {
+            return Ok(());
+        }
+        self.raw(&format!("{value:#}\n"))
+    }
+
+    /// Prints bytes of our own making as they are, such as a PEM file or a completion script.
+    ///
+    /// # Errors
+    /// As [`Terminal::result`].
+    pub(crate) fn raw(&self, text: &str) -> Result<(), Error> {
+        let mut stdout = io::stdout();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::Stdout)
+    }
+}
+
+fn paint(colour: bool, tone: Tone, label: &str) -> String {
+    match (colour, tone) {
+        (true, Tone::Good) => format!("\x1b[1;32m{label}\x1b[0m"),
+        (true, Tone::Plain) => format!("\x1b[2m{label}\x1b[0m"),
+        (true, Tone::Bad) => format!("\x1b[1;31m{label}\x1b[0m"),
+        (false, _) => label.to_owned(),
+    }
+}
+
+/// Writes a number of bytes for people, in binary units.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    for (shift, unit) in UNITS {
+        if let Some(whole) = count.checked_shr(shift).filter(|&whole| whole > 0) {
+            let rest = count.checked_shr(shift.saturating_sub(10)).unwrap_or(0) & 1023;
+            return format!("{whole}.{} {unit}", rest.saturating_mul(10) / 1024);
+        }
+    }
+    format!("{count} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn writes_sizes_in_binary_units() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(90_868_376), "86.6 MiB");
+        assert_eq!(bytes(u64::MAX), "16777215.9 TiB");
+    }
+}

@@ -1,0 +1,98 @@
+//! The one place that looks at the process: its arguments, its environment, its clock, its exit.
+
+use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+use etcetera::BaseStrategy as _;
+use jiff::Timestamp;
+
+use crate::arguments::Arguments;
+use crate::error::{self, Error};
+use crate::terminal::Terminal;
+
+/// What a command may know of the process it runs in.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) terminal: Terminal,
+    instance: Option<PathBuf>,
+}
+
+impl World {
+    /// The verifier's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// Waits a little, for a lock that another process holds.
+    pub(crate) fn pause(&self) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+
+    /// The instance directory: the option, else `SEALWAX_HOME`, else the platform's data directory.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] where none of them is set.
+    pub(crate) fn instance_dir(&self) -> Result<PathBuf, Error> {
+        if let Some(dir) = &self.instance {
+            return Ok(dir.clone());
+        }
+        if let Some(dir) = variable("SEALWAX_HOME") {
+            return Ok(PathBuf::from(dir));
+        }
+        let strategy = etcetera::choose_base_strategy().map_err(|_| Error::NoHome)?;
+        Ok(strategy.data_dir().join("sealwax"))
+    }
+
+    /// A variable of the environment, as text.
+    ///
+    /// # Errors
+    /// [`Error::Variable`] where it is not set or not UTF-8.
+    pub(crate) fn variable(&self, name: &str) -> Result<String, Error> {
+        let missing = || Error::Variable { name: name.to_owned() };
+        variable(name).ok_or_else(missing)?.into_string().map_err(|_| missing())
+    }
+}
+
+/// Runs the command: arguments in, exit code out. A panic is a bug, and never a success.
+pub(crate) fn run(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitCode {
+    // Keys pass through this process: no core file may keep them (attack K08). Where the system refuses, go on.
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    panic::set_hook(Box::new(|what| {
+        let terminal = Terminal::new(false, false, false);
+        terminal.complain("bug:", &what.to_string());
+        terminal.complain("hint:", "please report this, with the command that you typed");
+    }));
+    panic::catch_unwind(AssertUnwindSafe(|| run_command(dispatch))).unwrap_or(ExitCode::from(error::BUG))
+}
+
+fn run_command(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitCode {
+    // Decided before parsing, because the parser prints in colour itself.
+    let plain = std::env::args_os().any(|argument| argument == "--no-color");
+    let colour = !plain
+        && variable("NO_COLOR").is_none_or(|value| value.is_empty())
+        && variable("TERM").is_none_or(|value| value != "dumb");
+    let choice = if colour { ColorChoice::Auto } else { ColorChoice::Never };
+    let parsed = Arguments::command()
+        .color(choice)
+        .try_get_matches_from(std::env::args_os())
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) => return error::clap_exit(&error),
+    };
+    let global = &arguments.global;
+    let terminal = Terminal::new(global.json, global.quiet, colour);
+    let world = World { terminal, instance: global.instance.clone() };
+    match dispatch(arguments, &world) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error::report(&error, terminal),
+    }
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty() || name == "NO_COLOR")
+}

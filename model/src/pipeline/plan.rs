@@ -1,0 +1,135 @@
+//! How the work is cut into units, and in which order they are taken.
+
+use std::{cmp::Reverse, num::NonZeroU64, ops::Range};
+
+use crate::{
+    error::Error,
+    serialization::Method,
+    walk::{self, ENTRIES, File},
+};
+
+/// All units of a tree, the largest first.
+pub(super) struct Plan {
+    pub(super) units: Vec<Unit>,
+    /// Indices of files, which the units of files refer to.
+    pub(super) order: Vec<usize>,
+    /// Large files that are hashed by byte ranges, which the other units refer to.
+    pub(super) split_files: Vec<SplitFile>,
+    /// `None`: whole files.
+    pub(super) shard_size: Option<NonZeroU64>,
+}
+
+/// What one thread takes at a time.
+pub(super) enum Unit {
+    /// Files, by a range of [`Plan::order`]: one large one, or small ones of as few directories as possible.
+    Files(Range<usize>),
+    /// Byte ranges, by their numbers, of a file in [`Plan::split_files`].
+    Shards { split: usize, shards: Range<u64> },
+}
+
+pub(super) struct SplitFile {
+    pub(super) file: usize,
+    pub(super) units: usize,
+}
+
+impl Plan {
+    /// Refuses what the method cannot express: an empty file or more lines than [`ENTRIES`] among byte ranges.
+    pub(super) fn new(files: &[File], method: Method) -> Result<Self, Error> {
+        let shard_size = match method {
+            Method::Files => None,
+            Method::Shards { size } => Some(size),
+        };
+        if let Some(size) = shard_size {
+            check_shards(files, size)?;
+        }
+        let (mut large, small): (Vec<usize>, Vec<usize>) =
+            (0..files.len()).partition(|&index| size_of(files, index) >= LARGE);
+        large.sort_by_key(|&index| Reverse(size_of(files, index)));
+
+        let mut plan = Self {
+            units: Vec::new(),
+            order: Vec::with_capacity(files.len()),
+            split_files: Vec::new(),
+            shard_size,
+        };
+        for index in large {
+            match shard_size {
+                None => plan.push_files(&[index]),
+                Some(size) => plan.push_split(index, size_of(files, index), size),
+            }
+        }
+        plan.push_batches(files, &small);
+        Ok(plan)
+    }
+
+    fn push_files(&mut self, files: &[usize]) {
+        let start = self.order.len();
+        self.order.extend_from_slice(files);
+        self.units.push(Unit::Files(start..self.order.len()));
+    }
+
+    fn push_split(&mut self, file: usize, file_size: u64, shard_size: NonZeroU64) {
+        let count = shard_count(file_size, shard_size);
+        let step = LARGE.div_ceil(shard_size.get()).max(1);
+        let split = self.split_files.len();
+        let mut units = 0_usize;
+        let mut start = 0_u64;
+        while start < count {
+            let end = start.saturating_add(step).min(count);
+            self.units.push(Unit::Shards { split, shards: start..end });
+            units = units.saturating_add(1);
+            start = end;
+        }
+        self.split_files.push(SplitFile { file, units });
+    }
+
+    fn push_batches(&mut self, files: &[File], small: &[usize]) {
+        let mut rest = small;
+        while !rest.is_empty() {
+            let mut bytes = 0_u64;
+            let count = rest.iter().take(BATCH_FILES).take_while(|&&index| {
+                let fits = bytes < LARGE;
+                bytes = bytes.saturating_add(size_of(files, index));
+                fits
+            });
+            let (batch, others) = rest.split_at(count.count());
+            self.push_files(batch);
+            rest = others;
+        }
+    }
+}
+
+fn check_shards(files: &[File], size: NonZeroU64) -> Result<(), Error> {
+    let mut lines = 0_u64;
+    for file in files {
+        if file.seen.size == 0 {
+            return Err(Error::EmptyFileInShards { path: walk::text(file.path.as_ref()) });
+        }
+        lines = lines.saturating_add(shard_count(file.seen.size, size));
+    }
+    if usize::try_from(lines).is_ok_and(|lines| lines <= ENTRIES) {
+        Ok(())
+    } else {
+        Err(Error::TooMany { limit: ENTRIES })
+    }
+}
+
+fn size_of(files: &[File], index: usize) -> u64 {
+    files.get(index).map_or(0, |file| file.seen.size)
+}
+
+/// Gives the number of byte ranges of a file.
+pub(super) fn shard_count(file_size: u64, shard_size: NonZeroU64) -> u64 {
+    file_size.div_ceil(shard_size.get())
+}
+
+/// Gives the bytes of a range by its number.
+pub(super) fn shard_range(number: u64, file_size: u64, shard_size: NonZeroU64) -> Range<u64> {
+    let start = number.saturating_mul(shard_size.get()).min(file_size);
+    start..start.saturating_add(shard_size.get()).min(file_size)
+}
+
+/// The size in bytes from which a file is a unit of its own.
+pub(super) const LARGE: u64 = 4 * 1024 * 1024;
+/// The most small files in a unit.
+const BATCH_FILES: usize = 256;
