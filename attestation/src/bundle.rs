@@ -82,8 +82,8 @@ impl Bundle {
     ///
     /// # Errors
     /// [`Error::TooLarge`] beyond [`Bundle::MAX_BYTES`], [`Error::MediaType`] for anything but bundle version 0.3 in its
-    /// two spellings, [`Error::EntryKind`] for a log entry of a kind that is not read, and shape errors, unknown fields
-    /// included.
+    /// two spellings, [`Error::EntryKind`] for a log entry of a kind that is not read, [`Error::Missing`] for an identity
+    /// certificate without a log entry, and shape errors, unknown fields included.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
         let mut bundle = parse(text, LIMITS)?.object()?;
         let media_type = bundle.take("mediaType", Json::string)?;
@@ -120,6 +120,10 @@ fn verification_material(json: Json<'_>) -> Result<Material, Error> {
     let material = match (key, chain, leaf) {
         (Some(key), None, None) => key,
         (None, Some(chain), None) if !chain.is_empty() => VerificationMaterial::CertificateChain(chain),
+        // Without a log nothing shows that a certificate of ten minutes was used within them.
+        (None, None, Some(_)) if log_entries.is_empty() => {
+            return Err(Error::Missing { path: "tlogEntries".to_owned() });
+        }
         (None, None, Some(leaf)) => VerificationMaterial::Certificate(leaf),
         _ => {
             let expected = "exactly one of publicKey, x509CertificateChain and certificate";

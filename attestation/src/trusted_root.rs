@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Source: `sigstore_trustroot.proto` of the Sigstore protobuf specifications. All four arrays are always written, because
-//! sigstore-python refuses a root without them. The log's origin is the host of its base URL, which is how sigstore-go
-//! names the key of a checkpoint. Authorities are kept as they came; only logs are read here.
+//! sigstore-python refuses a root without them; cosign leaves the empty ones out, so only `tlogs` must be there to be read.
+//! The log's origin is the host of its base URL, which is how sigstore-go names the key of a checkpoint. Authorities are
+//! read over: nothing here believes one, and a root written again has none.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,13 +22,12 @@ use sealwax_keys::{KeyKind, PublicKey, Scheme};
 use sealwax_tlog::VerifierKey;
 
 use crate::Error;
-use crate::entry::scheme;
 use crate::json::{Json, Limits, parse};
 
 /// The logs that a verifier trusts.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedRoot {
-    /// Every log, frozen and coming ones included.
+    /// Every log whose checkpoints can be verified here, frozen and coming ones included.
     pub logs: Vec<LogInstance>,
 }
 
@@ -98,8 +98,10 @@ impl TrustedRoot {
     /// Reads a root.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another media type, hash or kind of log key; [`Error::Shape`] where a log's id is not
-    /// that of its key, or an array is missing; shape errors otherwise, unknown fields included.
+    /// [`Error::Unsupported`] for another media type, or a log key that is not what its details say; [`Error::Key`] for one
+    /// that cannot be read; [`Error::Shape`] where a log's id is not that of its key; [`Error::Missing`] without `tlogs` or
+    /// the start of a log's validity; shape errors otherwise, unknown fields included. A log that signs with a kind of key
+    /// that is not read is left out without an error.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
         let mut root = parse(text, LIMITS)?.object()?;
         let media_type = root.take("mediaType", Json::string)?;
@@ -112,44 +114,38 @@ impl TrustedRoot {
             root.take_optional(authorities, |list| list.list(MAX_INSTANCES, |_| Ok(())))?;
         }
         root.finish()?;
-        Ok(Self { logs })
+        Ok(Self { logs: logs.into_iter().flatten().collect() })
     }
 }
 
-fn log_instance(json: Json<'_>) -> Result<LogInstance, Error> {
+/// Reads one log, or nothing where it hashes or signs as none of ours does.
+///
+/// Such a log is left out and not refused, because public roots list logs of several kinds and of times to come, and the
+/// rest of the root must stay usable. It cannot widen what is trusted: an entry of a log that was left out is one of an
+/// unknown log. What is malformed is refused whatever its kind.
+fn log_instance(json: Json<'_>) -> Result<Option<LogInstance>, Error> {
     let mut object = json.object()?;
     let origin = object.take("baseUrl", |url| host(&url.string()?))?;
-    object.take("hashAlgorithm", |value| {
-        let name = value.string()?;
-        if name == HASH_ALGORITHM {
-            return Ok(());
-        }
-        Err(Error::Unsupported { path: String::new(), what: "hash algorithm", found: name.into_owned() })
-    })?;
+    let known_hash = object.take("hashAlgorithm", |value| Ok(value.string()? == HASH_ALGORITHM))?;
     let (key, valid_from, valid_until) = object.take("publicKey", log_key)?;
     let log_id = object.take("logId", key_id)?;
     // The first four bytes of the note's key id, for logs whose log id is something else; ours is derived from the key.
     object.take_optional("checkpointKeyId", key_id)?;
     object.take_optional("operator", Json::string)?;
     object.finish()?;
+    let (Some(key), true) = (key, known_hash) else { return Ok(None) };
     let expected = verifier_key(&origin, &key)?.log_id().to_vec();
     if log_id != expected {
         return Err(Error::Shape { path: "logId".to_owned(), expected: "the id of the log's key" });
     }
-    Ok(LogInstance { origin, key, log_id, valid_from, valid_until })
+    Ok(Some(LogInstance { origin, key, log_id, valid_from, valid_until }))
 }
 
-fn log_key(json: Json<'_>) -> Result<(PublicKey, Timestamp, Option<Timestamp>), Error> {
+/// Reads a log's key, none where it is of a kind that signs no checkpoint here, and its validity.
+fn log_key(json: Json<'_>) -> Result<(Option<PublicKey>, Timestamp, Option<Timestamp>), Error> {
     let mut object = json.object()?;
-    let key = object.take("rawBytes", |value| {
-        let der = value.base64()?;
-        PublicKey::from_spki_der(&der).map_err(|source| Error::Key { path: String::new(), source })
-    })?;
-    let scheme = object.take("keyDetails", scheme)?;
-    if note_scheme(&key) != Some(scheme) {
-        let found = scheme.key_details().to_owned();
-        return Err(Error::Unsupported { path: "keyDetails".to_owned(), what: "kind of log key", found });
-    }
+    let der = object.take("rawBytes", Json::base64)?;
+    let details = object.take("keyDetails", Json::string)?;
     // Without a start the window would be unbounded: refused, never guessed (attack M08).
     let (start, end) = object.take("validFor", |window| {
         let mut window = window.object()?;
@@ -157,7 +153,16 @@ fn log_key(json: Json<'_>) -> Result<(PublicKey, Timestamp, Option<Timestamp>), 
         let end = window.take_optional("end", timestamp)?;
         window.finish().map(|()| (start, end))
     })?;
-    object.finish().map(|()| (key, start, end))
+    object.finish()?;
+    let scheme = Scheme::from_key_details(&details).filter(|scheme| NOTE_SCHEMES.contains(scheme));
+    let Some(scheme) = scheme else { return Ok((None, start, end)) };
+    let key = PublicKey::from_spki_der(&der)
+        .map_err(|source| Error::Key { path: "rawBytes".to_owned(), source })?;
+    if note_scheme(&key) != Some(scheme) {
+        let found = details.into_owned();
+        return Err(Error::Unsupported { path: "keyDetails".to_owned(), what: "kind of log key", found });
+    }
+    Ok((Some(key), start, end))
 }
 
 fn key_id(json: Json<'_>) -> Result<Vec<u8>, Error> {
@@ -204,6 +209,9 @@ fn verifier_key(origin: &str, key: &PublicKey) -> Result<VerifierKey, Error> {
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
 const READ_MEDIA_TYPES: [&str; 2] = [MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json"];
+
+/// The schemes of checkpoint signatures that are verified here.
+const NOTE_SCHEMES: [Scheme; 2] = [Scheme::Ed25519, Scheme::EcdsaP256Sha256];
 const HASH_ALGORITHM: &str = "SHA2_256";
 const MAX_INSTANCES: usize = 1_024;
 const LIMITS: Limits = Limits { bytes: 4 << 20, depth: 12, values: 65_536 };

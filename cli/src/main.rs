@@ -7,6 +7,7 @@ mod escape;
 mod instance;
 mod key_files;
 mod progress;
+mod signature_file;
 mod terminal;
 mod world;
 

@@ -72,7 +72,8 @@ impl Certificate {
             return Err(Error::SignatureAlgorithmsDiffer);
         }
         let serial = fields.serial_number().as_bytes();
-        let positive = serial.iter().any(|byte| *byte != 0) && serial.first().is_some_and(|byte| *byte < 0x80);
+        let positive =
+            serial.iter().any(|byte| *byte != 0) && serial.first().is_some_and(|byte| *byte < 0x80);
         if !positive || serial.len() > MAX_SERIAL {
             return Err(Error::Malformed { what: "certificate serial number" });
         }

@@ -136,11 +136,7 @@ fn explicit_parameters() -> Error {
 
 /// Refuses a file whose public part belongs to another key: a signature under it would not verify, or worse.
 fn expect_public(secret: &SecretKey, stated: &[u8]) -> Result<()> {
-    if secret.public_key().raw() == stated {
-        Ok(())
-    } else {
-        Err(Error::KeyPairMismatch)
-    }
+    if secret.public_key().raw() == stated { Ok(()) } else { Err(Error::KeyPairMismatch) }
 }
 
 /// Says why a block that is no readable private key is refused.

@@ -125,7 +125,7 @@ impl OpenBlock {
         if header && (line.is_empty() || line.starts_with(b"DEK-Info: ")) {
             return Some(self);
         }
-        if line.is_empty() {
+        if line.is_empty() || line.starts_with(b"-----") {
             return None;
         }
         self.base64.extend_from_slice(line);
@@ -220,9 +220,10 @@ mod tests {
 
     #[test]
     fn b03_refuses_every_other_spelling_of_base64() {
-        for body in ["AAE", "AAE=\nAAEC", "AA=", "AAF=", "AB==", "AA_-", "A AE", "AAEC=", "====", "AAEC\n\nAAEC", "AA:C"] {
+        for body in ["AAE", "AAE=\nAAEC", "AA=", "AAF=", "AB==", "AA_-", "A AE", "AAEC=", "====", "AA:C"] {
             refused(&format!("-----BEGIN X-----\n{body}\n-----END X-----\n"), 2 + body.lines().count());
         }
+        refused("-----BEGIN X-----\nAAEC\n\nAAEC\n-----END X-----\n", 3);
     }
 
     #[test]
@@ -231,7 +232,12 @@ mod tests {
         let tail = "\nAAEC\n-----END X-----\n";
         let legacy = format!("{head}Proc-Type: 4,ENCRYPTED\nDEK-Info: DES-CBC,00\n{tail}");
         assert!(parse(legacy.as_bytes()).unwrap()[0].legacy_encrypted);
-        for header in ["DEK-Info: DES-CBC,00\n", "Proc-Type: 4,CLEAR\n", "Comment: x\n", "Proc-Type: 4,ENCRYPTED\nX: y\n"] {
+        for header in [
+            "DEK-Info: DES-CBC,00\n",
+            "Proc-Type: 4,CLEAR\n",
+            "Comment: x\n",
+            "Proc-Type: 4,ENCRYPTED\nX: y\n",
+        ] {
             assert!(parse(format!("{head}{header}{tail}").as_bytes()).is_err(), "{header}");
         }
     }

@@ -14,7 +14,9 @@ use crate::pem;
 use crate::scheme::{HashAlgorithm, KeyKind, Scheme};
 use spki::Material;
 
-pub(crate) use spki::{ED25519_OID, EC_PUBLIC_KEY_OID, P256_OID, P384_OID, describe_algorithm, describe_curve};
+pub(crate) use spki::{
+    EC_PUBLIC_KEY_OID, ED25519_OID, P256_OID, P384_OID, describe_algorithm, describe_curve,
+};
 pub(crate) use verify::CertificateHash;
 
 /// A public key for checking signatures.

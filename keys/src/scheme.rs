@@ -122,7 +122,10 @@ impl HashAlgorithm {
     }
 
     /// Gives the length of a digest in bytes.
-    #[allow(clippy::len_without_is_empty, reason = "the length of an algorithm's digest, which is never empty")]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "the length of an algorithm's digest, which is never empty"
+    )]
     pub fn len(self) -> usize {
         match self {
             Self::Sha256 => 32,
@@ -191,10 +194,7 @@ mod tests {
     fn digests_have_the_stated_length() {
         for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512] {
             assert_eq!(algorithm.digest(b"abc").len(), algorithm.len());
-            assert_eq!(
-                HashAlgorithm::from_protobuf_name(algorithm.protobuf_name()),
-                Some(algorithm)
-            );
+            assert_eq!(HashAlgorithm::from_protobuf_name(algorithm.protobuf_name()), Some(algorithm));
         }
     }
 }

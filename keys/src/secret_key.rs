@@ -129,10 +129,9 @@ impl SecretKey {
                 .sign_prehashed(ed25519_dalek::Sha512::new_with_prefix(message), None)
                 .map(|signature| signature.to_vec())
                 .map_err(|_| Error::SigningFailed),
-            Inner::Ed25519(key) => key
-                .try_sign(message)
-                .map(|signature| signature.to_vec())
-                .map_err(|_| Error::SigningFailed),
+            Inner::Ed25519(key) => {
+                key.try_sign(message).map(|signature| signature.to_vec()).map_err(|_| Error::SigningFailed)
+            }
         }
     }
 
@@ -194,7 +193,8 @@ fn encryption() -> Result<pbes2::Parameters> {
 
 const MALFORMED: Error = Error::Malformed { what: "private key" };
 const SCALAR_LENGTH: Error = Error::Malformed { what: "ECDSA private scalar" };
-const SCALAR_RANGE: Error = Error::WeakKey { what: "the private scalar is zero or not below the curve's order" };
+const SCALAR_RANGE: Error =
+    Error::WeakKey { what: "the private scalar is zero or not below the curve's order" };
 
 #[cfg(test)]
 mod tests;

@@ -29,5 +29,5 @@ pub use manifest::Manifest;
 pub use model::{HashOptions, Hashed, Progress, hash_model};
 pub use path::{ModelPath, PathError};
 pub use resource::{Resource, ResourceName};
-pub use walk::is_git_path;
 pub use serialization::{Hash, IgnorePath, Method, Serialization};
+pub use walk::is_git_path;

@@ -122,7 +122,7 @@ pub(crate) fn open_root(path: &Path) -> io::Result<OwnedFd> {
 /// Opens a directory of the model, `None` being its root, without passing any symbolic link.
 pub(crate) fn open_directory(root: BorrowedFd<'_>, path: Option<&ModelPath>) -> io::Result<OwnedFd> {
     let Some(path) = path else {
-        return Ok(root.try_clone_to_owned()?);
+        return root.try_clone_to_owned();
     };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match open_beneath(root, path.as_str(), DIRECTORY, resolve) {
@@ -219,9 +219,66 @@ pub(crate) fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> i
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// With the pause: a tick is 10 ms at most.
 const SETTLE_ATTEMPTS: u32 = 10;
 const SETTLE_PAUSE: Duration = Duration::from_millis(2);
 const RENAME_ATTEMPTS: u32 = 16;
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::as_conversions,
+    clippy::panic
+)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    /// The way without `openat2`, which the kernel of the tests has.
+    #[test]
+    fn f04_stepwise_opening_passes_no_symlink() {
+        let temporary = tempfile::tempdir().unwrap();
+        fs::create_dir_all(temporary.path().join("a/b")).unwrap();
+        symlink("b", temporary.path().join("a/link")).unwrap();
+        let root = open_root(temporary.path()).unwrap();
+        let open = |path: &str| open_directory_stepwise(root.as_fd(), &ModelPath::parse(path).unwrap());
+
+        assert!(open("a/b").is_ok());
+        assert!(open("a/link").is_err());
+        assert!(open("a/link/b").is_err());
+    }
+
+    #[test]
+    fn f03_kernel_keeps_links_beneath_the_root() {
+        let temporary = tempfile::tempdir().unwrap();
+        fs::create_dir_all(temporary.path().join("model/a")).unwrap();
+        fs::write(temporary.path().join("secret"), b"s").unwrap();
+        symlink("../../secret", temporary.path().join("model/a/out")).unwrap();
+        let root = open_root(&temporary.path().join("model")).unwrap();
+
+        let outcome = open_following(root.as_fd(), &ModelPath::parse("a/out").unwrap(), Followed::File);
+        assert_eq!(Errno::from_io_error(&outcome.unwrap_err()), Some(Errno::XDEV));
+    }
+
+    #[test]
+    fn f06_a_file_of_this_very_moment_is_waited_for() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("file");
+        for _ in 0..20 {
+            fs::write(&path, b"one").unwrap();
+            let file = fs::File::open(&path).unwrap();
+            let seen = settle(file.as_fd()).unwrap();
+            let now = clock_gettime(ClockId::RealtimeCoarse);
+            assert!(seen.changed < (now.tv_sec, now.tv_nsec));
+
+            fs::write(&path, b"two").unwrap();
+            assert_ne!(seen, fstat(file.as_fd()).unwrap());
+        }
+    }
+}

@@ -8,6 +8,10 @@
 //!
 //! A full tile never changes. A partial one is superseded as the tree grows; a partial tile never feeds the level above.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use crate::proof::{HashReader, Node, fold};
 use crate::{Error, Hash};
 
@@ -66,6 +70,17 @@ impl Tile {
     /// Lists the entry bundles that a tree of `new` leaves has and its predecessor of `old` leaves had not.
     pub fn new_entries(old: u64, new: u64) -> impl Iterator<Item = Tile> {
         grown(None, old, new)
+    }
+
+    /// Lists the partial tiles of a tree of `size` leaves, level by level, and last its partial entry bundle.
+    pub fn partials(size: u64) -> impl Iterator<Item = Tile> {
+        let row = move |level: u8| Tile {
+            level: Some(level),
+            index: size >> (8 * level) >> 8,
+            width: partial_width(size >> (8 * level)),
+        };
+        let bundle = Tile { level: None, index: size >> 8, width: partial_width(size) };
+        (0..LEVELS).map(row).chain([bundle]).filter(|tile| tile.width > 0)
     }
 
     /// Parses a path; only the one canonical spelling of a tile is accepted.
@@ -140,6 +155,11 @@ impl Tile {
         bytes.chunks_exact(32).map(Hash::from_slice).collect()
     }
 
+    /// Encodes a row of hashes as a tile's bytes.
+    pub fn encode(hashes: &[Hash]) -> Vec<u8> {
+        hashes.iter().flat_map(|hash| *hash.as_bytes()).collect()
+    }
+
     /// Computes the hash of `node` from the hashes of the tile that holds it.
     pub fn node_hash(&self, hashes: &[Hash], node: Node) -> Result<Hash, Error> {
         let (level, index, places) = place(node)?;
@@ -154,18 +174,20 @@ impl Tile {
     }
 }
 
-/// Reads nodes out of tiles that a closure fetches, each tile once per read.
+/// Reads nodes out of tiles that a closure fetches; each tile is fetched once and kept as long as the value lives.
 ///
 /// The hashes are as trustworthy as the tiles: whatever is computed from them is compared with a signed root.
 pub struct TileHashes<F> {
     size: u64,
     fetch: F,
+    /// For each tile, its hashes and above them the rows of their complete subtrees, up to 8 rows.
+    rows: RefCell<BTreeMap<Tile, Vec<Vec<Hash>>>>,
 }
 
 impl<F> TileHashes<F> {
     /// Wraps a closure that returns the bytes of a tile of the tree of `size` leaves.
     pub fn new(size: u64, fetch: F) -> TileHashes<F> {
-        TileHashes { size, fetch }
+        TileHashes { size, fetch, rows: RefCell::default() }
     }
 }
 
@@ -177,19 +199,31 @@ where
     type Error = E;
 
     fn read(&self, wanted: &[Node]) -> Result<Vec<Hash>, E> {
-        let mut fetched: Vec<(Tile, Vec<Hash>)> = Vec::new();
+        let mut rows = self.rows.borrow_mut();
         let mut found = Vec::with_capacity(wanted.len());
         for node in wanted {
             let tile = Tile::for_node(*node, self.size)?;
-            if !fetched.iter().any(|(known, _)| *known == tile) {
-                fetched.push((tile, tile.decode(&(self.fetch)(&tile)?)?));
-            }
-            let hashes =
-                fetched.iter().find(|(known, _)| *known == tile).map(|(_, hashes)| hashes.as_slice());
-            found.push(tile.node_hash(hashes.unwrap_or_default(), *node)?);
+            let rows = match rows.entry(tile) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(subtree_rows(tile.decode(&(self.fetch)(&tile)?)?)),
+            };
+            let height = node.level % 8;
+            let position = usize::try_from(node.index & (0xff >> height)).map_err(|_| Error::NoSuchTile)?;
+            let hash = rows.get(usize::from(height)).and_then(|row| row.get(position));
+            found.push(*hash.ok_or(Error::NoSuchTile)?);
         }
         Ok(found)
     }
+}
+
+/// Hashes a tile's row into the rows of complete subtrees of 2, 4, … 128 of its hashes.
+fn subtree_rows(row: Vec<Hash>) -> Vec<Vec<Hash>> {
+    std::iter::successors(Some(row), |row| {
+        let pairs = row.chunks_exact(2).filter_map(fold).collect::<Vec<_>>();
+        (!pairs.is_empty()).then_some(pairs)
+    })
+    .take(8)
+    .collect()
 }
 
 /// Names the tile at `index` of a level as it is in a tree of `size` leaves.

@@ -1,1 +1,48 @@
-//! Placeholder.
+//! The running log: entries in, receipts out, everything between them on disk in an order that survives a crash.
+//!
+//! A log is a directory. Below `tiles/` it is laid out exactly as C2SP tlog-tiles serves it, so any web server can publish
+//! it; the anchor beside it remembers what was signed last, so that an older copy of the tiles is noticed and not signed
+//! over.
+//!
+//! ```text
+//! lock            held by the one writer
+//! anchor.db       SQLite: the last signed checkpoint, the batch it came from, position of every leaf
+//! tiles/          checkpoint, tile/…, tile/entries/…
+//! staging/        at most one batch between commit and publication
+//! envelopes/      what the entries speak about, by the digest they name
+//! ```
+//!
+//! # One append
+//!
+//! 1. Entries that are in the log, or twice in the batch, get the position they have.
+//! 2. Envelopes are stored durably.
+//! 3. New tiles and bundles are computed and staged as one file, flushed.
+//! 4. The staged file is read back; every hash up to the root is recomputed from it.
+//! 5. The checkpoint is signed, and verified.
+//! 6. **The commit**: one SQLite transaction replaces the last checkpoint, which must be the one built upon, and names the
+//!    staged file.
+//! 7. The staged tiles are put in place, the checkpoint last.
+//! 8. Proofs are built from what is stored, verified against the signed checkpoint, and returned.
+//!
+//! A crash before the commit: nothing happened. After it: opening repeats step 7. Any failure on the way drops everything
+//! in memory. What is not here: signatures on entries are checked by the caller before; there is no HTTP, no clock and no
+//! thread.
+//!
+//! What no local check can notice is a copy of the *whole* directory, anchor included, put back in place.
+
+mod anchor;
+mod batch;
+mod check;
+mod error;
+mod frontier;
+mod log;
+mod storage;
+mod tree;
+mod view;
+
+pub use anchor::{Anchor, Anchored, SqliteAnchor};
+pub use check::{Damage, Report};
+pub use error::{Action, Error, Part, Result};
+pub use log::{Log, LogKey, NewEntry, Receipt, Recovery};
+pub use storage::{Directory, Storage};
+pub use view::LogView;

@@ -28,7 +28,7 @@ pub use certificate::TimeSource;
 pub use inclusion::Included;
 pub use model::VerifiedModel;
 pub use policy::{LogRequirement, Policy, PolicyError, Signers, TrustedKey};
-pub use rejection::{Fault, Rejection};
+pub use rejection::{CertificateProblem, Fault, Rejection};
 pub use signature::Form;
 pub use signer::Signer;
 

@@ -111,9 +111,15 @@ fn names(value: &[u8]) -> Result<Vec<SubjectName>> {
                 _ => Err(malformed()),
             };
             match name.tag() {
-                Tag::ContextSpecific { constructed: false, number: TagNumber(1) } => text().map(SubjectName::Email),
-                Tag::ContextSpecific { constructed: false, number: TagNumber(2) } => text().map(SubjectName::Dns),
-                Tag::ContextSpecific { constructed: false, number: TagNumber(6) } => text().map(SubjectName::Uri),
+                Tag::ContextSpecific { constructed: false, number: TagNumber(1) } => {
+                    text().map(SubjectName::Email)
+                }
+                Tag::ContextSpecific { constructed: false, number: TagNumber(2) } => {
+                    text().map(SubjectName::Dns)
+                }
+                Tag::ContextSpecific { constructed: false, number: TagNumber(6) } => {
+                    text().map(SubjectName::Uri)
+                }
                 // The same kinds in constructed form would be BER.
                 Tag::ContextSpecific { number: TagNumber(1 | 2 | 6), .. } => Err(malformed()),
                 Tag::ContextSpecific { number: TagNumber(0..=8), .. } => {

@@ -62,10 +62,11 @@ impl EncryptedKey {
     /// refused.
     pub fn decrypt(&self, passphrase: &str) -> Result<SecretKey> {
         let mut buffer = Zeroizing::new(self.ciphertext.clone());
-        let plain = self.parameters.decrypt_in_place(passphrase, &mut buffer).map_err(|error| match error {
-            pkcs5::Error::DecryptFailed => Error::WrongPassphrase,
-            _ => MALFORMED,
-        })?;
+        let plain =
+            self.parameters.decrypt_in_place(passphrase, &mut buffer).map_err(|error| match error {
+                pkcs5::Error::DecryptFailed => Error::WrongPassphrase,
+                _ => MALFORMED,
+            })?;
         // One wrong passphrase in 256 leaves padding that looks right, and then noise in place of a key.
         read_pkcs8(plain).map_err(|error| match error {
             Error::Malformed { .. } => Error::WrongPassphrase,
@@ -116,8 +117,11 @@ fn read_parameters(algorithm: AlgorithmIdentifierRef<'_>) -> Result<pbes2::Param
 fn check_cipher(oid: ObjectIdentifier) -> Result<()> {
     match oid.to_string().as_str() {
         // AES-CBC and AES-GCM with 128, 192, 256 bits; the library knows no AES-192-GCM and says so when it reads it.
-        "2.16.840.1.101.3.4.1.2" | "2.16.840.1.101.3.4.1.22" | "2.16.840.1.101.3.4.1.42"
-        | "2.16.840.1.101.3.4.1.6" | "2.16.840.1.101.3.4.1.46" => Ok(()),
+        "2.16.840.1.101.3.4.1.2"
+        | "2.16.840.1.101.3.4.1.22"
+        | "2.16.840.1.101.3.4.1.42"
+        | "2.16.840.1.101.3.4.1.6"
+        | "2.16.840.1.101.3.4.1.46" => Ok(()),
         "1.3.14.3.2.7" => Err(Error::WeakEncryption { what: "DES" }),
         "1.2.840.113549.3.7" => Err(Error::WeakEncryption { what: "triple DES" }),
         "1.2.840.113549.3.2" => Err(Error::WeakEncryption { what: "RC2" }),
@@ -163,9 +167,8 @@ fn check_pbkdf2(parameters: AnyRef<'_>) -> Result<()> {
         Some("1.2.840.113549.2.6" | "1.3.6.1.5.5.8.1.1") => {
             return Err(Error::WeakEncryption { what: "PBKDF2 with MD5" });
         }
-        Some(
-            "1.2.840.113549.2.8" | "1.2.840.113549.2.9" | "1.2.840.113549.2.10" | "1.2.840.113549.2.11",
-        ) => {}
+        Some("1.2.840.113549.2.8" | "1.2.840.113549.2.9" | "1.2.840.113549.2.10" | "1.2.840.113549.2.11") => {
+        }
         Some(other) => return Err(Error::UnsupportedEncryption { oid: other.to_owned() }),
     }
     match small(iterations) {

@@ -332,7 +332,9 @@ fn k03_refuses_truncated_ciphertext_and_odd_parameters() {
 fn k03_wrong_passphrase_never_looks_like_anything_else() {
     // Cheap derivation, so that many passphrases can be tried: one in 256 leaves valid padding.
     let der = pbes2(&pbkdf2(&[1], Some(HMAC_SHA256)), &aes(), &[7; 64]);
-    let KeyFile::Encrypted(locked) = parse("ENCRYPTED PRIVATE KEY", &der).unwrap() else { panic!("not encrypted") };
+    let KeyFile::Encrypted(locked) = parse("ENCRYPTED PRIVATE KEY", &der).unwrap() else {
+        panic!("not encrypted")
+    };
     for passphrase in 0..2000 {
         let verdict = locked.decrypt(&passphrase.to_string()).map(drop);
         assert_eq!(verdict, Err(Error::WrongPassphrase));
@@ -341,14 +343,17 @@ fn k03_wrong_passphrase_never_looks_like_anything_else() {
 
 #[test]
 fn decrypts_to_a_key_that_is_refused_for_its_kind() {
-    let parameters = pkcs8::pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(1, &[1; 16], [2; 16]).unwrap();
+    let parameters =
+        pkcs8::pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(1, &[1; 16], [2; 16]).unwrap();
     let rsa = pkcs8(&[&oid("1.2.840.113549.1.1.1"), NULL], &[1]);
     let ciphertext = parameters.encrypt("pass", &rsa).unwrap();
     let iv = sequence(&[&oid(AES_256_CBC), &octets(&[2; 16])]);
     let prf = sequence(&[&oid(HMAC_SHA256), NULL]);
     let kdf = sequence(&[&oid(PBKDF2), &sequence(&[&octets(&[1; 16]), &number(1), &prf])]);
     let der = pbes2(&kdf, &iv, &ciphertext);
-    let KeyFile::Encrypted(locked) = parse("ENCRYPTED PRIVATE KEY", &der).unwrap() else { panic!("not encrypted") };
+    let KeyFile::Encrypted(locked) = parse("ENCRYPTED PRIVATE KEY", &der).unwrap() else {
+        panic!("not encrypted")
+    };
     assert_eq!(locked.decrypt("pass").map(drop), Err(unsupported("RSA private key")));
 }
 

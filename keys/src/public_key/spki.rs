@@ -177,7 +177,8 @@ fn read_rsa(key: &[u8]) -> Result<Material> {
 }
 
 fn bit_length(bytes: &[u8]) -> usize {
-    let significant = bytes.iter().position(|byte| *byte != 0).map_or(0, |zeros| bytes.len().saturating_sub(zeros));
+    let significant =
+        bytes.iter().position(|byte| *byte != 0).map_or(0, |zeros| bytes.len().saturating_sub(zeros));
     let top = bytes.iter().find(|byte| **byte != 0).map_or(0, |byte| byte.leading_zeros());
     usize::try_from(top).map_or(0, |top| significant.saturating_mul(8).saturating_sub(top))
 }

@@ -65,10 +65,7 @@ fn debug_shows_no_more_than_the_fingerprint() {
     let (_, key) = pair(KeyKind::P256);
     assert_eq!(
         format!("{key:?}"),
-        format!(
-            "PublicKey {{ kind: P256, bits: 256, fingerprint: \"{}\" }}",
-            hex::encode(key.fingerprint())
-        )
+        format!("PublicKey {{ kind: P256, bits: 256, fingerprint: \"{}\" }}", hex::encode(key.fingerprint()))
     );
 }
 
@@ -446,9 +443,10 @@ fn g06_refuses_every_pair_that_the_registry_does_not_name() {
     for key in &keys {
         for scheme in schemes {
             let own = key.scheme() == scheme || (key.kind() == KeyKind::Ed25519 && scheme == Scheme::Ed25519);
-            for verdict in
-                [key.verify(scheme, b"m", &[1; 64]), key.verify_digest(scheme, &vec![0; scheme.hash().len()], &[1; 64])]
-            {
+            for verdict in [
+                key.verify(scheme, b"m", &[1; 64]),
+                key.verify_digest(scheme, &vec![0; scheme.hash().len()], &[1; 64]),
+            ] {
                 assert_eq!(!matches!(verdict, Err(Error::SchemeMismatch { .. })), own, "{key:?} {scheme}");
                 assert!(verdict.is_err());
             }

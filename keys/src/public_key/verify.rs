@@ -54,14 +54,20 @@ impl Material {
             HashAlgorithm::Sha384 => &aws_digest::SHA384,
             HashAlgorithm::Sha512 => &aws_digest::SHA512,
         };
-        let digest = aws_digest::Digest::import_less_safe(digest, imported).map_err(|_| Error::BadSignature)?;
+        let digest =
+            aws_digest::Digest::import_less_safe(digest, imported).map_err(|_| Error::BadSignature)?;
         aws::UnparsedPublicKey::new(algorithm, key)
             .verify_digest(&digest, signature)
             .map_err(|_| Error::BadSignature)
     }
 
     /// Checks a signature over a message with a hash that need not be the registry's for this key.
-    pub(super) fn verify_hashed(&self, hash: CertificateHash, message: &[u8], signature: &[u8]) -> Result<()> {
+    pub(super) fn verify_hashed(
+        &self,
+        hash: CertificateHash,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<()> {
         if let (Self::Ed25519(key), CertificateHash::None) = (self, hash) {
             return verify_pure(key, message, signature);
         }

@@ -49,8 +49,9 @@ fn generates_three_kinds_and_no_other() {
     for kind in [KeyKind::P521, KeyKind::Rsa] {
         assert_eq!(SecretKey::generate(kind).map(drop), Err(Error::CannotGenerate { kind }));
     }
-    let made: HashSet<_> =
-        (0..20).map(|index| SecretKey::generate(KINDS[index % 3]).unwrap().public_key().fingerprint()).collect();
+    let made: HashSet<_> = (0..20)
+        .map(|index| SecretKey::generate(KINDS[index % 3]).unwrap().public_key().fingerprint())
+        .collect();
     assert_eq!(made.len(), 20);
 }
 
@@ -121,7 +122,9 @@ fn writes_encrypted_pkcs8_that_only_the_passphrase_opens() {
     let secret = SecretKey::generate(KeyKind::Ed25519).unwrap();
     let text = secret.to_pkcs8_pem(Some("correct horse")).unwrap();
     assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
-    let KeyFile::Encrypted(locked) = KeyFile::parse(text.as_bytes()).unwrap() else { panic!("not encrypted") };
+    let KeyFile::Encrypted(locked) = KeyFile::parse(text.as_bytes()).unwrap() else {
+        panic!("not encrypted")
+    };
     assert_eq!(locked.decrypt("correct horse").unwrap().public_key(), secret.public_key());
     assert_eq!(locked.decrypt("correct hose").map(drop), Err(Error::WrongPassphrase));
     assert_eq!(locked.decrypt("").map(drop), Err(Error::WrongPassphrase));

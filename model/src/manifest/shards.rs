@@ -37,7 +37,7 @@ fn check_coverage(shards: &[Shard<'_>], size: u64) -> Result<(), Error> {
     let mut expected_start = 0_u64;
     let last = shards.len().saturating_sub(1);
     for (index, shard) in shards.iter().enumerate() {
-        let length = shard.end.checked_sub(shard.start).unwrap_or(0);
+        let length = shard.end.saturating_sub(shard.start);
         let fits = if index == last { (1..=size).contains(&length) } else { length == size };
         if shard.start != expected_start || !fits {
             return Err(Error::BrokenShards { name: shard.name.to_string(), expected_start });

@@ -115,6 +115,8 @@ fn new_tiles_are_the_difference_of_two_sizes() {
             let added: BTreeSet<Tile> =
                 Tile::new_hashes(old, new).chain(Tile::new_entries(old, new)).collect();
             assert_eq!(added, after.difference(&before).copied().collect(), "{old}..{new}");
+            let partial: BTreeSet<Tile> = Tile::partials(new).collect();
+            assert_eq!(partial, after.into_iter().filter(|tile| !tile.is_full()).collect(), "{new}");
         }
     }
 }

@@ -1,0 +1,26 @@
+//! One command, one file.
+
+pub(crate) mod completions;
+pub(crate) mod inspect;
+pub(crate) mod instance;
+pub(crate) mod key;
+pub(crate) mod man;
+pub(crate) mod sign;
+pub(crate) mod verify;
+
+use crate::arguments::{Arguments, Command};
+use crate::error::Error;
+use crate::world::World;
+
+/// Runs the command that was typed.
+pub(crate) fn dispatch(arguments: Arguments, world: &World) -> Result<(), Error> {
+    match arguments.command {
+        Command::Sign(options) => sign::run(&options, world),
+        Command::Verify(options) => verify::run(&options, world),
+        Command::Inspect(options) => inspect::run(&options, world),
+        Command::Key(action) => key::run(&action, world),
+        Command::Instance(action) => instance::run(&action, world),
+        Command::Completions(options) => completions::run(&options, world),
+        Command::Man(options) => man::run(&options, world),
+    }
+}

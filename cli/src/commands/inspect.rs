@@ -1,0 +1,164 @@
+//! `sealwax inspect`: what a bundle says. It believes nothing and says so.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use sealwax_attestation::{Bundle, HashedRekord, Statement, TransparencyLogEntry, VerificationMaterial, Verifier};
+use sealwax_keys::{Certificate, PublicKey};
+use sealwax_tlog::Checkpoint;
+
+use crate::error::Error;
+use crate::signature_file::SignatureFile;
+use crate::terminal::Tone;
+use crate::world::World;
+
+use super::key::fingerprint;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// A bundle, or a model directory with a model.sig
+    #[arg(value_name = "BUNDLE")]
+    path: PathBuf,
+
+    /// List every file of the model
+    #[arg(long)]
+    files: bool,
+}
+
+pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
+    let chosen = if options.path.is_dir() { None } else { Some(options.path.as_path()) };
+    let file = SignatureFile::locate(&options.path, chosen)?;
+    let rejected = |error: sealwax_attestation::Error| Error::Rejected {
+        bundle: file.path().to_owned(),
+        rejection: Box::new(error.into()),
+    };
+    let text = file.read()?;
+    let bundle = Bundle::from_json(&text).map_err(rejected)?;
+    let statement = Statement::from_payload(&bundle.envelope.payload).map_err(rejected)?;
+    if world.terminal.json {
+        return world.terminal.json(&to_json(&bundle, &statement, options.files));
+    }
+    print(&bundle, &statement, options.files, world)
+}
+
+fn print(bundle: &Bundle, statement: &Statement, files: bool, world: &World) -> Result<(), Error> {
+    let terminal = world.terminal;
+    let line = |label: &str, text: &str| terminal.result(Tone::Plain, label, text);
+    let manifest = &statement.manifest;
+    line("model    ", statement.name.as_deref().unwrap_or("(no name)"))?;
+    line("root     ", &hex::encode(manifest.root_digest()))?;
+    line("predicate", &statement.predicate.uri())?;
+    let serialization = manifest.serialization();
+    let what = format!(
+        "{} {} by {}{}",
+        manifest.resources().len(),
+        serialization.method.name(),
+        serialization.hash.name(),
+        if serialization.allow_symlinks { ", symbolic links followed" } else { "" }
+    );
+    line("covers   ", &what)?;
+    let ignored: Vec<&str> = serialization.ignore_paths.iter().map(|path| path.as_str()).collect();
+    line("ignores  ", &if ignored.is_empty() { "nothing stated".to_owned() } else { ignored.join(", ") })?;
+    line("signer   ", &describe_material(&bundle.material))?;
+    for entry in &bundle.log_entries {
+        let checkpoint = checkpoint(entry);
+        let origin = checkpoint.as_ref().map_or("(malformed checkpoint)", |checkpoint| checkpoint.origin.as_str());
+        let proof = &entry.inclusion_proof;
+        line("logged   ", &format!("{origin}, entry {} of {}", proof.log_index, proof.tree_size))?;
+        line("entry of ", &entry_signer(entry))?;
+    }
+    if bundle.log_entries.is_empty() {
+        line("logged   ", "no")?;
+    }
+    let time = if bundle.timestamps.is_empty() { "not proven by this bundle" } else { "time stamps present, not read" };
+    line("when     ", time)?;
+    if files {
+        for resource in manifest.resources() {
+            line(&hex::encode(&resource.digest), &resource.name.to_string())?;
+        }
+    }
+    terminal.result(Tone::Bad, "nothing of this is verified:", "`sealwax verify` does that")
+}
+
+fn to_json(bundle: &Bundle, statement: &Statement, files: bool) -> Value {
+    let manifest = &statement.manifest;
+    let serialization = manifest.serialization();
+    let logged: Vec<Value> = bundle
+        .log_entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "origin": checkpoint(entry).map(|checkpoint| checkpoint.origin),
+                "log_id": hex::encode(&entry.log_id),
+                "index": entry.inclusion_proof.log_index,
+                "tree_size": entry.inclusion_proof.tree_size,
+                "root_hash": hex::encode(entry.inclusion_proof.root_hash),
+                "signer": entry_signer(entry),
+            })
+        })
+        .collect();
+    let mut value = json!({
+        "verified": false,
+        "name": statement.name,
+        "root_digest": hex::encode(manifest.root_digest()),
+        "predicate_type": statement.predicate.uri(),
+        "method": serialization.method.name(),
+        "hash": serialization.hash.name(),
+        "allow_symlinks": serialization.allow_symlinks,
+        "ignore_paths": serialization.ignore_paths.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
+        "resource_count": manifest.resources().len(),
+        "signer": describe_material(&bundle.material),
+        "log_entries": logged,
+        "timestamps": bundle.timestamps.len(),
+    });
+    if let (true, Some(object)) = (files, value.as_object_mut()) {
+        let row = |resource: &sealwax_model::Resource| {
+            json!({"name": resource.name.to_string(), "digest": hex::encode(&resource.digest)})
+        };
+        object.insert("resources".to_owned(), manifest.resources().iter().map(row).collect());
+    }
+    value
+}
+
+fn describe_material(material: &VerificationMaterial) -> String {
+    match material {
+        VerificationMaterial::PublicKey { hint, key: None } => format!("the key with OMS hint {hint}"),
+        VerificationMaterial::PublicKey { key: Some(key), .. } => describe_key(key),
+        VerificationMaterial::CertificateChain(chain) => chain.first().map_or_else(String::new, describe_certificate),
+        VerificationMaterial::Certificate(leaf) => describe_certificate(leaf),
+    }
+}
+
+fn describe_certificate(der: &Vec<u8>) -> String {
+    match Certificate::from_der(der) {
+        Err(error) => format!("(malformed certificate: {error})"),
+        Ok(certificate) => format!(
+            "certificate of {}, issued by {}, {}",
+            certificate.subject(),
+            certificate.issuer(),
+            describe_key(certificate.public_key())
+        ),
+    }
+}
+
+fn describe_key(key: &PublicKey) -> String {
+    format!("{} {}", key.kind(), fingerprint(key))
+}
+
+fn checkpoint(entry: &TransparencyLogEntry) -> Option<Checkpoint> {
+    // The text before the blank line is the checkpoint; its signatures are not looked at here.
+    let text = entry.inclusion_proof.checkpoint.split_once("\n\n")?.0;
+    Checkpoint::parse(&format!("{text}\n")).ok()
+}
+
+fn entry_signer(entry: &TransparencyLogEntry) -> String {
+    match HashedRekord::from_body(&entry.canonicalized_body).map(|body| body.verifier) {
+        Err(error) => format!("(malformed entry: {error})"),
+        Ok(Verifier::PublicKey(der)) => {
+            PublicKey::from_spki_der(&der).map_or_else(|error| format!("(malformed key: {error})"), |key| describe_key(&key))
+        }
+        Ok(Verifier::Certificate(der)) => describe_certificate(&der),
+    }
+}

@@ -1,0 +1,145 @@
+//! `sealwax instance init`, `show` and `export`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use sealwax_keys::PublicKey;
+
+use crate::error::Error;
+use crate::instance::{Blueprint, Instance};
+use crate::key_files::{self, PassphraseOptions, io_error};
+use crate::terminal::Tone;
+use crate::world::World;
+
+use super::key::fingerprint;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Make an instance: a signing key, a log with its key, a trusted root and a policy
+    Init(Init),
+    /// Show where the instance is, its keys and its log
+    Show,
+    /// Write what others need to verify: trusted root, policy and public key
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The log's origin, a host name of yours that no other log has [default: made from the log's key]
+    #[arg(long, value_name = "HOST")]
+    origin: Option<String>,
+
+    /// Encrypt the signing key with a passphrase
+    #[arg(long)]
+    encrypt: bool,
+
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Directory to write to; made if needed, files in it are not overwritten
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
+    match action {
+        Action::Init(options) => init(options, world),
+        Action::Show => show(&Instance::open(&world.instance_dir()?)?, world),
+        Action::Export(options) => export(options, world),
+    }
+}
+
+/// Opens the instance of this command, or makes it and says so in two lines.
+pub(crate) fn open_or_create(world: &World) -> Result<Instance, Error> {
+    let dir = world.instance_dir()?;
+    match Instance::open(&dir) {
+        Err(Error::NoInstance { .. }) => {}
+        opened => return opened,
+    }
+    match Instance::create(&dir, &Blueprint::default(), world) {
+        // Another sign made it between the two looks.
+        Err(Error::Exists { .. }) => Instance::open(&dir),
+        Err(error) => Err(error),
+        Ok(instance) => {
+            announce(&instance, world);
+            Ok(instance)
+        }
+    }
+}
+
+fn announce(instance: &Instance, world: &World) {
+    let dir = instance.dir().display();
+    let what = format!("an instance in {dir}: a signing key, a log ({}) and its trusted root", instance.origin());
+    world.terminal.say(Tone::Plain, "made    ", &what);
+    let hint = "others verify with what `sealwax instance export DIR` writes; back up the directory, keep keys/ secret";
+    world.terminal.say(Tone::Plain, "        ", hint);
+}
+
+fn init(options: &Init, world: &World) -> Result<(), Error> {
+    let encrypt = options.encrypt || options.passphrase.given();
+    let passphrase = encrypt.then(|| options.passphrase.choose(world)).transpose()?;
+    let blueprint = Blueprint { origin: options.origin.clone(), passphrase };
+    let instance = Instance::create(&world.instance_dir()?, &blueprint, world)?;
+    announce(&instance, world);
+    if world.terminal.json { show(&instance, world) } else { Ok(()) }
+}
+
+fn show(instance: &Instance, world: &World) -> Result<(), Error> {
+    let signing = public_key(instance)?;
+    let root = instance.trusted_root()?;
+    let log = instance.log_view()?;
+    let state = log.checkpoint();
+    let terminal = world.terminal;
+    terminal.result(Tone::Plain, "instance   ", &instance.dir().display().to_string())?;
+    terminal.result(Tone::Plain, "signing key", &format!("{} {}", signing.kind(), fingerprint(&signing)))?;
+    terminal.result(Tone::Plain, "log        ", &format!("{}, {} entries", instance.origin(), state.size))?;
+    terminal.result(Tone::Plain, "log root   ", &state.root.to_base64())?;
+    for log in &root.logs {
+        let since = format!("{} since {}", log.origin, log.valid_from);
+        terminal.result(Tone::Plain, "trusts log ", &since)?;
+    }
+    terminal.json(&json!({
+        "instance": instance.dir(),
+        "signing_key": super::key::to_json(&signing),
+        "log": {"origin": instance.origin(), "size": state.size, "root_hash": state.root.to_base64()},
+        "trusted_root": instance.trusted_root_path(),
+        "policy": instance.policy_path(),
+    }))
+}
+
+fn export(options: &Export, world: &World) -> Result<(), Error> {
+    let instance = Instance::open(&world.instance_dir()?)?;
+    // Read through their readers, so that nothing broken is handed out.
+    let root = instance.trusted_root()?.to_json();
+    instance.policy()?;
+    let policy = key_files::read_capped(&instance.policy_path(), 4 << 20)?;
+    let key = public_key(&instance)?.to_pem();
+    let directory = &options.directory;
+    std::fs::create_dir_all(directory).map_err(|source| io_error("create", directory, source))?;
+    let files = [
+        ("trusted_root.json", root),
+        ("policy.json", String::from_utf8_lossy(&policy).into_owned()),
+        ("signing.pub", key),
+    ];
+    for (name, text) in &files {
+        let path = directory.join(name);
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path });
+        }
+        key_files::create_public(&path, text)?;
+    }
+    let hint = format!("verify with: sealwax verify MODEL --policy {0}/policy.json --trusted-root {0}/trusted_root.json", directory.display());
+    world.terminal.result(Tone::Good, "exported", &directory.display().to_string())?;
+    world.terminal.say(Tone::Plain, "hint:", &hint);
+    let names: Vec<PathBuf> = files.iter().map(|(name, _)| directory.join(name)).collect();
+    world.terminal.json(&json!({"files": names}))
+}
+
+fn public_key(instance: &Instance) -> Result<PublicKey, Error> {
+    key_files::read_public(&instance.signing_public_key())
+}

@@ -1,0 +1,318 @@
+//! `sealwax sign`: hash, state, sign, log, bundle, verify, and only then write.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use sealwax_attestation::{
+    Bundle, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, InclusionProof, Statement, TransparencyLogEntry,
+    TrustedRoot, VerificationMaterial, Verifier, pae,
+};
+use sealwax_keys::{Certificate, SecretKey};
+use sealwax_model::{Hash, HashOptions, Hashed, Method, ModelPath, Serialization, hash_model};
+use sealwax_tlog::Checkpoint;
+use sealwax_transparency_log::{NewEntry, Receipt};
+use sealwax_verify::{LogRequirement, Policy, Rejection, Signers, TrustedKey, VerifiedModel, authenticate};
+
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::key_files::{self, PassphraseOptions};
+use crate::progress::Bar;
+use crate::signature_file::SignatureFile;
+use crate::terminal::{Tone, bytes};
+use crate::world::World;
+
+use super::instance::open_or_create;
+use super::verify::{describe_signer, ignored_paths};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The model: a directory or a file
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+
+    /// Where to write the bundle [default: MODEL/model.sig, or MODEL.sig for a file]
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+
+    /// Sign with this private key [default: the instance's signing key]
+    #[arg(long, value_name = "KEY")]
+    key: Option<PathBuf>,
+
+    /// Sign as the holder of this code-signing certificate for the key (PEM, leaf first)
+    #[arg(long, value_name = "FILE", requires = "key", requires = "certificate_chain")]
+    certificate: Option<PathBuf>,
+
+    /// The authorities above the certificate, up to the root (repeatable, PEM); added to the bundle
+    #[arg(long, value_name = "CA", requires = "certificate")]
+    certificate_chain: Vec<PathBuf>,
+
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
+
+    /// The model's name in the statement [default: the name of the directory or file]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// The hash of the files; other tools verify sha256 only
+    #[arg(long, value_enum, default_value_t = HashName::Sha256)]
+    hash: HashName,
+
+    /// Hash byte ranges of this size instead of whole files, such as 1000000000 or 256MiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    shard_size: Option<NonZeroU64>,
+
+    /// Leave a path of the model out of the signature (repeatable)
+    #[arg(long = "ignore-path", value_name = "PATH")]
+    ignore_paths: Vec<String>,
+
+    /// Sign git's own files too (.git, .gitattributes, .github, .gitignore, .gitmodules)
+    #[arg(long)]
+    include_git: bool,
+
+    /// Follow symbolic links that stay inside the model
+    #[arg(long)]
+    allow_symlinks: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum HashName {
+    Sha256,
+    Blake2b,
+    Blake3,
+}
+
+pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
+    let file = SignatureFile::locate(&options.model, options.signature.as_deref())?;
+    file.check_replaceable()?;
+    let mut ignored = ignored_paths(&options.ignore_paths)?;
+    ignored.extend(file.within_model()?);
+    let name = model_name(options)?;
+
+    let instance = open_or_create(world)?;
+    let signer = Signer::load(options, &instance, world)?;
+    let hashed = hash(options, ignored.clone(), world)?;
+
+    let payload = Statement::new(name, hashed.manifest.clone()).to_payload().map_err(bug)?;
+    let signature = signer.sign(&pae(IN_TOTO_PAYLOAD_TYPE, &payload))?;
+    let envelope = Envelope::in_toto(payload, signature);
+    let mut bundle =
+        Bundle { material: signer.material(), log_entries: Vec::new(), timestamps: Vec::new(), envelope };
+    let policy = |log| Policy { signers: signer.trusted(), log, ignored: ignored.clone() };
+    let own_output = |rejection| refused_own(&file, rejection);
+
+    // What a log takes, it keeps for ever: only a signature that verifies goes in.
+    authenticate(&bundle, &TrustedRoot::default(), policy(LogRequirement::Waived), world.now())
+        .map_err(own_output)?;
+    bundle.log_entries.push(record(&bundle.envelope, &signer, &instance, world)?);
+
+    // Read back as a stranger would, from the bytes that will be written.
+    let text = bundle.to_json();
+    drop(bundle);
+    let written = Bundle::from_json(text.as_bytes()).map_err(|error| own_output(error.into()))?;
+    let required = LogRequirement::Required { witnesses: None };
+    let verified = authenticate(&written, &instance.trusted_root()?, policy(required), world.now())
+        .and_then(|authentic| authentic.confirm(&hashed))
+        .map_err(own_output)?;
+    file.replace(&text)?;
+    print(&verified, &file, options, world)
+}
+
+/// The model's own name: never that of a link or a relative path to it.
+fn model_name(options: &Options) -> Result<String, Error> {
+    if let Some(name) = &options.name {
+        return Ok(name.clone());
+    }
+    let unnamed = || Error::Usage(format!("{}: has no name; give one with --name", options.model.display()));
+    let path = options.model.canonicalize().map_err(|_| unnamed())?;
+    Ok(path.file_name().ok_or_else(unnamed)?.to_string_lossy().into_owned())
+}
+
+fn hash(options: &Options, ignore_paths: Vec<ModelPath>, world: &World) -> Result<Hashed, Error> {
+    let hash = match options.hash {
+        HashName::Sha256 => Hash::Sha256,
+        HashName::Blake2b => Hash::Blake2b,
+        HashName::Blake3 => Hash::Blake3,
+    };
+    let method = options.shard_size.map_or(Method::Files, |size| Method::Shards { size });
+    let serialization = Serialization { method, hash, allow_symlinks: options.allow_symlinks, ignore_paths };
+    let hash_options = HashOptions { serialization, ignore_git: !options.include_git, ..HashOptions::default() };
+    let bar = Bar::new(world.terminal, "signing");
+    let hashed = hash_model(&options.model, &hash_options, &bar);
+    bar.clear();
+    hashed.map_err(|source| match source.is_refusal() {
+        true => Error::ModelRefused { path: options.model.clone(), source },
+        false => Error::Model { path: options.model.clone(), source },
+    })
+}
+
+/// The key that signs, and how the bundle names it.
+struct Signer {
+    key: SecretKey,
+    path: PathBuf,
+    certificates: Vec<Certificate>,
+}
+
+impl Signer {
+    fn load(options: &Options, instance: &Instance, world: &World) -> Result<Self, Error> {
+        let path = options.key.clone().unwrap_or_else(|| instance.signing_key());
+        let key = key_files::read_secret(&path, &options.passphrase, world)?;
+        let mut certificates = Vec::new();
+        for file in options.certificate.iter().chain(&options.certificate_chain) {
+            certificates.extend(key_files::read_certificates(file)?);
+        }
+        if certificates.first().is_some_and(|leaf| leaf.public_key() != key.public_key()) {
+            return Err(Error::Usage("the certificate is for another key than --key".to_owned()));
+        }
+        Ok(Self { key, path, certificates })
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.key.sign(message).map_err(|source| Error::Key { path: self.path.clone(), source })
+    }
+
+    fn material(&self) -> VerificationMaterial {
+        if self.certificates.is_empty() {
+            let hint = self.key.public_key().oms_hint();
+            return VerificationMaterial::PublicKey { hint, key: None };
+        }
+        let der = |certificate: &Certificate| certificate.der().to_vec();
+        VerificationMaterial::CertificateChain(self.certificates.iter().map(der).collect())
+    }
+
+    fn verifier(&self) -> Verifier {
+        match self.certificates.first() {
+            Some(leaf) => Verifier::Certificate(leaf.der().to_vec()),
+            None => Verifier::from(self.key.public_key()),
+        }
+    }
+
+    /// What a verifier of our own output must trust.
+    fn trusted(&self) -> Signers {
+        match self.certificates.get(1..) {
+            Some(anchors) => Signers::CertificateChain { anchors: anchors.to_vec(), signed_at: None },
+            None => {
+                let (name, key) = (self.path.display().to_string(), self.key.public_key().clone());
+                Signers::Keys(vec![TrustedKey { name, key }])
+            }
+        }
+    }
+}
+
+/// Puts the entry into the instance's log, or finds it there, and gives it with its proof.
+fn record(
+    envelope: &Envelope,
+    signer: &Signer,
+    instance: &Instance,
+    world: &World,
+) -> Result<TransparencyLogEntry, Error> {
+    let scheme = signer.key.public_key().scheme();
+    let entry = HashedRekord::for_envelope(envelope, scheme, signer.verifier());
+    let body = entry.to_body().map_err(bug)?;
+    let path = instance.log_path();
+    let mut log = instance.log(world)?;
+    let statement = envelope.to_json();
+    let new = NewEntry { body: &body, envelope: Some((&entry.digest, statement.as_bytes())) };
+    let log_error = |source| Error::Log { path: path.clone(), source };
+    let receipts = log.append(&[new]).map_err(log_error)?;
+    let [receipt]: [Receipt; 1] =
+        receipts.try_into().map_err(|_| Error::Bug("the log gave another number of receipts".to_owned()))?;
+    let root = Checkpoint::open(&receipt.checkpoint, log.verifier_key()).map_err(|error| log_error(error.into()))?.root;
+    let checkpoint = String::from_utf8(receipt.checkpoint)
+        .map_err(|_| Error::Bug("the log's checkpoint is not text".to_owned()))?;
+    Ok(TransparencyLogEntry {
+        log_index: receipt.index,
+        log_id: log.verifier_key().log_id().to_vec(),
+        inclusion_proof: InclusionProof {
+            log_index: receipt.index,
+            root_hash: *root.as_bytes(),
+            tree_size: receipt.size,
+            hashes: receipt.proof.iter().map(|hash| *hash.as_bytes()).collect(),
+            checkpoint,
+        },
+        canonicalized_body: body,
+    })
+}
+
+/// Our own output does not verify. For a certificate that is the person's to mend, for anything else it is a bug.
+fn refused_own(file: &SignatureFile, rejection: Rejection) -> Error {
+    match rejection {
+        Rejection::Certificate { .. } | Rejection::IgnoredPresent(_) | Rejection::LogUnknown { .. } => {
+            Error::Rejected { bundle: file.path().to_owned(), rejection: Box::new(rejection) }
+        }
+        other => Error::Bug(format!("the new bundle does not verify: {other}")),
+    }
+}
+
+fn print(verified: &VerifiedModel, file: &SignatureFile, options: &Options, world: &World) -> Result<(), Error> {
+    let terminal = world.terminal;
+    let root_digest = hex::encode(verified.statement().manifest.root_digest());
+    terminal.say(Tone::Plain, "signer  ", &describe_signer(verified.signer()));
+    if let Some(log) = verified.included() {
+        let what = format!("{}, entry {} of {}", log.origin(), log.index(), log.tree_size());
+        terminal.say(Tone::Plain, "logged  ", &what);
+    }
+    let what = format!(
+        "{} ({} files, {}, root {root_digest}) in {}",
+        options.model.display(),
+        verified.files(),
+        bytes(verified.bytes()),
+        file.path().display()
+    );
+    terminal.say(Tone::Good, "signed  ", &what);
+    terminal.json(&json!({
+        "signed": true,
+        "model": options.model,
+        "bundle": file.path(),
+        "root_digest": root_digest,
+        "files": verified.files(),
+        "bytes": verified.bytes(),
+        "ignored": verified.unchecked(),
+        "key": super::key::to_json(verified.signer().key()),
+        "log": verified.included().map(|log| json!({
+            "origin": log.origin(),
+            "index": log.index(),
+            "tree_size": log.tree_size(),
+        })),
+    }))
+}
+
+fn bug(error: sealwax_attestation::Error) -> Error {
+    Error::Bug(error.to_string())
+}
+
+/// Reads a size: digits, and optionally a decimal (kB, MB, GB) or binary (KiB, MiB, GiB) unit.
+fn size(text: &str) -> Result<NonZeroU64, String> {
+    let wrong = || format!("{text:?} is not a size such as 1000000000 or 256MiB");
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim_start() {
+        "" | "B" => 1,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    size.and_then(NonZeroU64::new).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn reads_sizes() {
+        for (text, bytes) in [("1", 1), ("1000000000", 1_000_000_000), ("1GB", 1_000_000_000), ("256MiB", 256 << 20)] {
+            assert_eq!(size(text).map(u64::from), Ok(bytes));
+        }
+        for text in ["", "0", "0MiB", "-1", "1.5GB", "1TiBB", "99999999999GiB", "MiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Every way a command can fail: the sentence, the hint and the exit code. Made here and nowhere else.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use serde_json::{Value, json};
+
+use sealwax_model::Error as ModelError;
+use sealwax_transparency_log::Error as LogError;
+use sealwax_verify::{PolicyError, Rejection};
+
+use crate::terminal::{Terminal, Tone};
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{bundle}: rejected: {rejection}", bundle = bundle.display())]
+    Rejected { bundle: PathBuf, rejection: Box<Rejection> },
+    #[error("{path}: rejected: {source}", path = path.display())]
+    ModelRefused { path: PathBuf, source: ModelError },
+    #[error("{path}: {source}", path = path.display())]
+    Model { path: PathBuf, source: ModelError },
+    #[error("{path}: no bundle is there", path = path.display())]
+    NoBundle { path: PathBuf },
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("{path}: {size} bytes are more than the cap of {limit}", path = path.display())]
+    TooLarge { path: PathBuf, size: u64, limit: u64 },
+    #[error("{path}: not a regular file", path = path.display())]
+    NotAFile { path: PathBuf },
+    #[error("{path} exists already", path = path.display())]
+    Exists { path: PathBuf },
+    #[error("{path} exists and is not a signature", path = path.display())]
+    NotOurs { path: PathBuf },
+    #[error("{path}: {source}", path = path.display())]
+    Key { path: PathBuf, source: sealwax_keys::Error },
+    #[error("{path} can be read by others (mode {mode:03o})", path = path.display())]
+    KeyExposed { path: PathBuf, mode: u32 },
+    #[error("a passphrase is needed, and there is no terminal to ask for it")]
+    NoTerminal,
+    #[error("the environment variable {name} is not set to a text")]
+    Variable { name: String },
+    #[error("there is no home directory to keep an instance in")]
+    NoHome,
+    #[error("{path}: there is no instance", path = path.display())]
+    NoInstance { path: PathBuf },
+    #[error("{path}: {reason}", path = path.display())]
+    BadInstance { path: PathBuf, reason: String },
+    #[error("{path}: not a trusted root: {source}", path = path.display())]
+    TrustedRoot { path: PathBuf, source: sealwax_attestation::Error },
+    #[error("{path}: not a policy: {source}", path = path.display())]
+    Policy { path: PathBuf, source: PolicyError },
+    #[error("the log in {path}: {source}", path = path.display())]
+    Log { path: PathBuf, source: LogError },
+    #[error("{0}")]
+    Bug(String),
+    #[error("cannot write the result: {0}")]
+    Stdout(io::Error),
+}
+
+/// A verdict was reached, and it is no.
+const REJECTED: u8 = 1;
+/// The command line, or a file that it names, is not usable.
+const USAGE: u8 = 2;
+/// No verdict: something could not be read or written.
+const COULD_NOT: u8 = 3;
+/// The log contradicts what it signed before.
+const LOG_MISBEHAVED: u8 = 4;
+/// Sealwax itself is wrong.
+pub(crate) const BUG: u8 = 70;
+
+impl Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Rejected { .. } | Self::ModelRefused { .. } => REJECTED,
+            Self::Usage(_)
+            | Self::Exists { .. }
+            | Self::NotOurs { .. }
+            | Self::Key { .. }
+            | Self::KeyExposed { .. }
+            | Self::Variable { .. }
+            | Self::NoHome
+            | Self::NoInstance { .. }
+            | Self::TrustedRoot { .. }
+            | Self::Policy { .. } => USAGE,
+            Self::Log { source, .. } if log_misbehaves(source) => LOG_MISBEHAVED,
+            Self::Model { .. }
+            | Self::NoBundle { .. }
+            | Self::Io { .. }
+            | Self::TooLarge { .. }
+            | Self::NotAFile { .. }
+            | Self::NoTerminal
+            | Self::BadInstance { .. }
+            | Self::Log { .. }
+            | Self::Stdout(_) => COULD_NOT,
+            Self::Bug(_) => BUG,
+        }
+    }
+
+    /// What to do about it.
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Rejected { rejection, .. } => return Some(rejection_hint(rejection).to_owned()),
+            Self::ModelRefused { source, .. } | Self::Model { source, .. } => model_hint(source)?,
+            Self::NoBundle { .. } => "name the bundle with --signature FILE, or sign the model first",
+            Self::TooLarge { .. } | Self::NotAFile { .. } => "check that this is the file you meant",
+            Self::Exists { .. } => "choose another path; existing keys and instances are never overwritten",
+            Self::NotOurs { .. } => "choose another path with --signature, or move the file away",
+            Self::Key { path, source } => return key_hint(path, source),
+            Self::KeyExposed { path, .. } => return Some(format!("chmod 600 {}", path.display())),
+            Self::NoTerminal => "give --passphrase-file FILE or --passphrase-env NAME",
+            Self::Variable { .. } => "set the variable, or use --passphrase-file",
+            Self::NoHome => "give --instance DIR or set SEALWAX_HOME",
+            Self::NoInstance { .. } => {
+                "`sealwax instance init` makes one; to verify without one, give --key PUB with --trusted-root FILE"
+            }
+            Self::BadInstance { .. } => "restore the instance from a backup",
+            Self::TrustedRoot { .. } => "ask the signer for the output of `sealwax instance export`",
+            Self::Policy { .. } => "compare it with `sealwax instance init` in an empty directory",
+            Self::Log { source, .. } => log_hint(source)?,
+            Self::Bug(_) => "please report this, with the command that you typed",
+            Self::Io { source, .. } => io_hint(source)?,
+            Self::Usage(_) | Self::Stdout(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn to_json(&self) -> Value {
+        let mut object = json!({
+            "verdict": if self.exit_code() == REJECTED { "rejected" } else { "error" },
+            "message": self.to_string(),
+            "exit_code": self.exit_code(),
+        });
+        let Some(fields) = object.as_object_mut() else { return object };
+        if let Some(hint) = self.hint() {
+            fields.insert("hint".to_owned(), Value::from(hint));
+        }
+        if let Self::Rejected { rejection, .. } = self {
+            fields.insert("code".to_owned(), Value::from(rejection.code()));
+            fields.insert("fault".to_owned(), Value::from(rejection.fault().name()));
+            if let Rejection::ModelDiffers(difference) = rejection.as_ref() {
+                fields.insert("missing".to_owned(), Value::from(difference.missing.clone()));
+                fields.insert("extra".to_owned(), Value::from(difference.extra.clone()));
+                fields.insert("changed".to_owned(), Value::from(difference.changed.clone()));
+            }
+        }
+        object
+    }
+}
+
+/// Tells the person, and programs where they asked, and gives the exit code.
+pub(crate) fn report(error: &Error, terminal: Terminal) -> ExitCode {
+    let code = match error {
+        Error::Rejected { rejection, .. } => format!("error[{}]:", rejection.code()),
+        _ => "error:".to_owned(),
+    };
+    terminal.complain(&code, &error.to_string());
+    if let Error::Rejected { rejection, .. } = error
+        && let Rejection::ModelDiffers(difference) = rejection.as_ref()
+    {
+        let kinds =
+            [("missing", &difference.missing), ("extra", &difference.extra), ("changed", &difference.changed)];
+        for (kind, names) in kinds {
+            for name in names.iter().take(SHOWN_DIFFERENCES) {
+                terminal.complain(&format!("  {kind}:"), name);
+            }
+            if let Some(more) = names.len().checked_sub(SHOWN_DIFFERENCES).filter(|&more| more > 0) {
+                terminal.complain(&format!("  {kind}:"), &format!("and {more} more; --json lists them all"));
+            }
+        }
+    }
+    if let Some(hint) = error.hint() {
+        terminal.space();
+        terminal.say(Tone::Plain, "hint:", &hint);
+    }
+    // The exit code is never success here, so a closed stdout changes nothing.
+    let _ = terminal.json(&error.to_json());
+    ExitCode::from(error.exit_code())
+}
+
+/// Prints what clap has to say. Help that was asked for is a success, provided that it could be printed.
+pub(crate) fn clap_exit(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_ok() => ExitCode::SUCCESS,
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::from(COULD_NOT),
+        _ => ExitCode::from(USAGE),
+    }
+}
+
+fn rejection_hint(rejection: &Rejection) -> &'static str {
+    use sealwax_verify::CertificateProblem as Problem;
+    match rejection {
+        Rejection::Malformed(_) => "do not use the model; get the bundle again from whoever signed it",
+        Rejection::OtherMode { .. } => {
+            "use --key PUB for a bundle made with a key, --certificate-chain CA for one made with a certificate"
+        }
+        Rejection::KeyNotTrusted { .. } => {
+            "if you know the signer, get their public key from them, not from the model, and give it with --key PUB"
+        }
+        Rejection::SignatureInvalid | Rejection::PayloadType(_) | Rejection::RootDigest { .. } => {
+            "do not use the model; the statement was changed, or another key signed it"
+        }
+        Rejection::LogEntryMissing => {
+            "ask the signer to log it; --no-log accepts it without, and then nobody can notice a stolen key"
+        }
+        Rejection::LogEntriesSeveral(_) | Rejection::LogEntryMismatch => {
+            "do not use the model; the bundle was put together from parts of others"
+        }
+        Rejection::LogUnknown { .. } => {
+            "get the trusted root of the log from its operator, not from the model, and give it with --trusted-root FILE"
+        }
+        Rejection::LogKeyNotYetValid { .. } => "check this machine's clock",
+        Rejection::Checkpoint { .. } | Rejection::CheckpointMismatch { .. } | Rejection::InclusionProof => {
+            "do not use the model; tell the log's operator, and keep the bundle as evidence"
+        }
+        Rejection::WitnessQuorum(_) => "ask the log's operator for a bundle with more cosignatures",
+        Rejection::Certificate { problem, .. } => match problem {
+            Problem::Time { .. } => "if you know when it was signed, say so with --signed-at TIME",
+            Problem::NoChain => "give every authority that you trust with --certificate-chain FILE",
+            _ => "ask the signer for a code-signing certificate",
+        },
+        Rejection::ModelDiffers(_) => "do not use the model; get it again, or ask the signer about the change",
+        Rejection::IgnoredPresent(_) => {
+            "remove it, or agree to leave it unchecked with --ignore-path PATH if you know what it is"
+        }
+        _ => "do not use the model",
+    }
+}
+
+fn model_hint(error: &ModelError) -> Option<&'static str> {
+    Some(match error {
+        ModelError::NotFound { .. } => "check the path",
+        ModelError::Unreadable { .. } => "check the permissions",
+        ModelError::BadName { .. } | ModelError::Twins { .. } => {
+            "rename it: every system that gets the model must be able to hold it under the same name"
+        }
+        ModelError::Symlink { .. } => {
+            "replace the link by the file; --allow-symlinks signs what links inside the model lead to"
+        }
+        ModelError::SymlinkEscapes { .. } | ModelError::SymlinkLoop { .. } | ModelError::SymlinkDangles { .. } => {
+            "replace the link by the file"
+        }
+        ModelError::SpecialFile { .. } => "remove it, or leave it out with --ignore-path",
+        ModelError::Empty => "a signature over nothing would say nothing; check the path and what is ignored",
+        ModelError::ChangedWhileHashing { .. } => "wait until nobody writes to the model, and try again",
+        ModelError::EmptyFileInShards { .. } => "sign whole files instead, without --shard-size",
+        _ => return None,
+    })
+}
+
+/// Whether the log's stored parts contradict what was signed, rather than the machine failing.
+fn log_misbehaves(error: &LogError) -> bool {
+    matches!(
+        error,
+        LogError::Damaged { .. }
+            | LogError::RolledBack { .. }
+            | LogError::AnchorMissing { .. }
+            | LogError::Fork { .. }
+            | LogError::Overtaken
+    )
+}
+
+fn log_hint(error: &LogError) -> Option<&'static str> {
+    Some(match error {
+        LogError::Busy { .. } => "wait for the other sealwax to finish and run the same command again",
+        LogError::Damaged { .. } => "nothing was signed; restore the named file from a backup of the same log",
+        LogError::RolledBack { .. } => {
+            "nothing was signed: going on from an older copy would sign a second history; restore the newest copy of the named part"
+        }
+        LogError::AnchorMissing { .. } => {
+            "nothing was signed: without it the log does not know what it signed last; restore anchor.db from its newest backup"
+        }
+        LogError::Fork { .. } => "stop using this log and keep it as evidence; make a new instance",
+        LogError::Overtaken => "run the same command again",
+        LogError::WrongKey { .. } => "the key in keys/log.pem is another log's; restore the right one",
+        LogError::NewerSchema { .. } => "use the newer sealwax that wrote it",
+        LogError::Io { source, .. } => io_hint(source)?,
+        LogError::Database { .. } => "check the disk's free space and permissions, then run the same command again",
+        _ => return None,
+    })
+}
+
+fn key_hint(path: &std::path::Path, error: &sealwax_keys::Error) -> Option<String> {
+    use sealwax_keys::Error as Key;
+    let path = path.display();
+    Some(match error {
+        Key::WeakEncryption { .. } => {
+            format!("convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in {path} -out {path}.new")
+        }
+        Key::WrongPassphrase => "try the passphrase again".to_owned(),
+        Key::PrivateKeyGiven => "give the public key; `sealwax key show` prints it".to_owned(),
+        Key::PublicKeyGiven => "give the private key".to_owned(),
+        Key::CertificateGiven => "give a key; certificates go to --certificate and --certificate-chain".to_owned(),
+        Key::UnsupportedKey { .. } => "Sealwax signs with ECDSA P-256, P-384 and Ed25519: `sealwax key generate`".to_owned(),
+        _ => return None,
+    })
+}
+
+fn io_hint(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::NotFound => Some("check the path"),
+        io::ErrorKind::PermissionDenied => Some("check the permissions"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("make room and run the same command again; nothing was left half-written")
+        }
+        _ => None,
+    }
+}
+
+/// Differences of one kind that are shown to a person.
+const SHOWN_DIFFERENCES: usize = 20;

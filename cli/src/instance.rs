@@ -1,0 +1,263 @@
+//! A local instance: the directory with keys, log, trusted root and policy that signing uses and verifying trusts.
+//!
+//! ```text
+//! <dir>/instance.json        version and origin
+//! <dir>/keys/signing.pem     the signing key, 0600      keys/signing.pub  its public half
+//! <dir>/keys/log.pem         the log's key, 0600
+//! <dir>/log/                 the log (see the transparency-log room)
+//! <dir>/trusted_root.json    what others need to believe the log
+//! <dir>/policy.json          whose signatures this instance trusts
+//! ```
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use sealwax_attestation::json::{Json, Limits, parse};
+use sealwax_attestation::{LogInstance, TrustedRoot};
+use sealwax_keys::{KeyKind, SecretKey};
+use sealwax_transparency_log::{Log, LogKey, LogView};
+use sealwax_verify::{Policy, TrustedKey};
+
+use crate::error::Error;
+use crate::key_files::{self, io_error};
+use crate::terminal::Tone;
+use crate::world::World;
+
+/// An instance on disk. Holding one opens nothing.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    dir: PathBuf,
+    origin: String,
+}
+
+/// How a new instance is made.
+#[derive(Debug, Default)]
+pub(crate) struct Blueprint {
+    /// The log's origin; otherwise one is made from its key.
+    pub(crate) origin: Option<String>,
+    /// The passphrase of the signing key, if it shall have one.
+    pub(crate) passphrase: Option<zeroize::Zeroizing<String>>,
+}
+
+impl Instance {
+    /// Finds the instance in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::NoInstance`] where there is none, [`Error::BadInstance`] where it cannot be understood.
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(MARKER);
+        let text = match key_files::read_capped(&path, 65_536) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::NoInstance { path: dir.to_owned() });
+            }
+            read => read?,
+        };
+        let origin = read_marker(&text)
+            .map_err(|error| Error::BadInstance { path: path.clone(), reason: error.to_string() })?;
+        Ok(Self { dir: dir.to_owned(), origin })
+    }
+
+    /// Makes an instance in `dir`, which must not exist or be empty.
+    ///
+    /// Built beside its place and moved there whole, so that a crash leaves no half of one.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where something is there already.
+    pub(crate) fn create(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<Self, Error> {
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(|source| io_error("create", parent, source))?;
+        if dir.exists() && !is_empty(dir) {
+            return Err(Error::Exists { path: dir.to_owned() });
+        }
+        let building = tempfile::Builder::new()
+            .prefix(".sealwax-new-")
+            .tempdir_in(parent)
+            .map_err(|source| io_error("create a directory in", parent, source))?;
+        let origin = build(building.path(), blueprint, world)?;
+        fs::rename(building.path(), dir).map_err(|source| match source.kind() {
+            // Somebody else made one meanwhile.
+            std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
+                Error::Exists { path: dir.to_owned() }
+            }
+            _ => io_error("create", dir, source),
+        })?;
+        key_files::sync_parent(dir).map_err(|source| io_error("write", parent, source))?;
+        Ok(Self { dir: dir.to_owned(), origin })
+    }
+
+    /// The directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The origin of the instance's log.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Where the signing key is.
+    pub(crate) fn signing_key(&self) -> PathBuf {
+        self.dir.join(SIGNING_KEY)
+    }
+
+    /// Where the trusted root is.
+    pub(crate) fn trusted_root_path(&self) -> PathBuf {
+        self.dir.join(TRUSTED_ROOT)
+    }
+
+    /// Where the policy is.
+    pub(crate) fn policy_path(&self) -> PathBuf {
+        self.dir.join(POLICY)
+    }
+
+    /// Where the public half of the signing key is.
+    pub(crate) fn signing_public_key(&self) -> PathBuf {
+        self.dir.join(SIGNING_PUBLIC_KEY)
+    }
+
+    /// Where the log is.
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.dir.join(LOG)
+    }
+
+    /// The logs that this instance trusts: its own.
+    pub(crate) fn trusted_root(&self) -> Result<TrustedRoot, Error> {
+        read_trusted_root(&self.trusted_root_path())
+    }
+
+    /// Whose signatures this instance trusts.
+    pub(crate) fn policy(&self) -> Result<Policy, Error> {
+        let path = self.policy_path();
+        let text = key_files::read_capped(&path, MAX_SETTINGS)?;
+        Policy::from_json(&text).map_err(|source| Error::Policy { path, source })
+    }
+
+    /// Opens the log for writing, waiting a while for another writer to finish.
+    pub(crate) fn log(&self, world: &World) -> Result<Log, Error> {
+        let key_path = self.dir.join(LOG_KEY);
+        let key = key_files::read_secret(&key_path, &key_files::PassphraseOptions::default(), world)?;
+        let path = self.log_path();
+        let wait = |tries: u32| {
+            world.pause();
+            tries < LOCK_TRIES
+        };
+        let opened = LogKey::new(&self.origin, key).and_then(|key| Log::open(&path, key, wait));
+        let (log, recovery) = opened.map_err(|source| Error::Log { path, source })?;
+        if recovery.published_batch {
+            world.terminal.say(Tone::Plain, "note:", "the log finished what an interrupted run had committed");
+        }
+        if recovery.rebuilt_index {
+            world.terminal.say(Tone::Plain, "note:", "the log's index was damaged and has been rebuilt from its tiles");
+        }
+        Ok(log)
+    }
+
+    /// Opens the log for reading.
+    pub(crate) fn log_view(&self) -> Result<LogView, Error> {
+        let root_path = self.trusted_root_path();
+        let root = self.trusted_root()?;
+        let own = root.logs.iter().find(|log| log.origin == self.origin);
+        let reason = || format!("does not hold the instance's own log {}", self.origin);
+        let own = own.ok_or_else(|| Error::BadInstance { path: root_path.clone(), reason: reason() })?;
+        let key = own.verifier_key().map_err(|source| Error::TrustedRoot { path: root_path.clone(), source })?;
+        let path = self.log_path();
+        LogView::open(&path, &key).map_err(|source| Error::Log { path, source })
+    }
+}
+
+/// Reads a trusted root.
+pub(crate) fn read_trusted_root(path: &Path) -> Result<TrustedRoot, Error> {
+    let text = key_files::read_capped(path, MAX_SETTINGS)?;
+    TrustedRoot::from_json(&text).map_err(|source| Error::TrustedRoot { path: path.to_owned(), source })
+}
+
+/// Fills an empty directory and gives the origin.
+fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Error> {
+    let key_error = |path: PathBuf| move |source| Error::Key { path, source };
+    let private_dir = |path: &Path| {
+        DirBuilder::new().mode(0o700).create(path).map_err(|source| io_error("create", path, source))
+    };
+    private_dir(&dir.join("keys"))?;
+    let log_key_path = dir.join(LOG_KEY);
+    let log_key = SecretKey::generate(KeyKind::Ed25519).map_err(key_error(log_key_path.clone()))?;
+    let log_key_pem = log_key.to_pkcs8_pem(None).map_err(key_error(log_key_path.clone()))?;
+    key_files::create_private(&log_key_path, &log_key_pem)?;
+
+    let signing_path = dir.join(SIGNING_KEY);
+    let signing = SecretKey::generate(KeyKind::P256).map_err(key_error(signing_path.clone()))?;
+    let passphrase = blueprint.passphrase.as_ref().map(|passphrase| passphrase.as_str());
+    let signing_pem = signing.to_pkcs8_pem(passphrase).map_err(key_error(signing_path.clone()))?;
+    key_files::create_private(&signing_path, &signing_pem)?;
+    key_files::create_public(&dir.join(SIGNING_PUBLIC_KEY), &signing.public_key().to_pem())?;
+
+    let origin = match &blueprint.origin {
+        Some(origin) => checked_origin(origin)?,
+        // Unique because the key is; ".internal" never resolves on the internet.
+        None => {
+            let name = hex::encode(log_key.public_key().fingerprint());
+            format!("log-{}.sealwax.internal", name.get(..12).unwrap_or(&name))
+        }
+    };
+    let log = LogInstance::new(origin.clone(), log_key.public_key().clone(), world.now())
+        .map_err(|source| Error::TrustedRoot { path: dir.join(TRUSTED_ROOT), source })?;
+    let trusted_root = TrustedRoot { logs: vec![log] };
+    key_files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
+    let trusted = TrustedKey { name: "instance signing key".to_owned(), key: signing.public_key().clone() };
+    key_files::create_public(&dir.join(POLICY), &Policy::file_for(&[trusted]))?;
+    let log_path = dir.join(LOG);
+    LogKey::new(&origin, log_key)
+        .and_then(|key| Log::create(&log_path, key, |_| false))
+        .map_err(|source| Error::Log { path: log_path, source })?;
+    let marker = json!({"version": VERSION, "origin": origin});
+    key_files::create_public(&dir.join(MARKER), &format!("{marker:#}\n"))?;
+    Ok(origin)
+}
+
+/// An origin is a bare host name: sigstore-go derives the checkpoint's key name from the host of the log's URL, and takes a
+/// trailing number for a log of the first version.
+fn checked_origin(origin: &str) -> Result<String, Error> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if origin.len() <= 253 && origin.split('.').all(label) {
+        return Ok(origin.to_owned());
+    }
+    Err(Error::Usage(format!("{origin:?} cannot be a log's origin: it must be a host name in lower case")))
+}
+
+fn read_marker(text: &[u8]) -> Result<String, sealwax_attestation::Error> {
+    let mut object = parse(text, Limits { bytes: 65_536, depth: 4, values: 64 })?.object()?;
+    object.take("version", |version| match version {
+        Json::Unsigned(VERSION) => Ok(()),
+        other => {
+            let (path, found) = (String::new(), format!("{other:?}"));
+            Err(sealwax_attestation::Error::Unsupported { path, what: "instance version", found })
+        }
+    })?;
+    let origin = object.take("origin", Json::string)?.into_owned();
+    object.finish().map(|()| origin)
+}
+
+fn is_empty(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+const VERSION: u64 = 1;
+const MARKER: &str = "instance.json";
+const SIGNING_KEY: &str = "keys/signing.pem";
+const SIGNING_PUBLIC_KEY: &str = "keys/signing.pub";
+const LOG_KEY: &str = "keys/log.pem";
+const TRUSTED_ROOT: &str = "trusted_root.json";
+const POLICY: &str = "policy.json";
+const LOG: &str = "log";
+const MAX_SETTINGS: u64 = 4 << 20;
+
+/// Twenty milliseconds each: half a minute.
+const LOCK_TRIES: u32 = 1_500;

@@ -1,0 +1,54 @@
+//! The anchor: what the log last signed, kept apart from the tiles, and where each leaf is.
+//!
+//! It is the log's memory of its own signature. Committing to it is the moment at which a batch becomes part of the log;
+//! restoring an older copy of the tiles is noticed because the anchor was not restored with them. It is also the index
+//! from leaf hash to position, which is a convenience: it can be rebuilt, and nothing it says is believed without proof.
+
+mod sqlite;
+
+use sealwax_tlog::Hash;
+
+use crate::error::Result;
+
+pub use sqlite::SqliteAnchor;
+
+/// The anchor's compare-and-swap register and its leaf index.
+pub trait Anchor {
+    /// Reads the last commit; `None` when nothing was ever committed.
+    fn load(&self) -> Result<Option<Anchored>>;
+
+    /// Stores the first commit of a new log; refused with [`Error::Exists`](crate::Error::Exists) when there is one.
+    fn initialise(&mut self, first: &Anchored) -> Result<()>;
+
+    /// Replaces the last commit and adds its leaves, all or nothing and durably.
+    ///
+    /// The stored checkpoint must equal `old` byte for byte and the size must grow, else
+    /// [`Error::Overtaken`](crate::Error::Overtaken). The leaves are those from `old`'s size to the new one.
+    fn swap(&mut self, old: &[u8], new: &Anchored, leaves: &[Hash]) -> Result<()>;
+
+    /// Looks up the first position of each leaf hash.
+    fn find(&self, leaves: &[Hash]) -> Result<Vec<Option<u64>>>;
+
+    /// Checks the whole anchor as far as it can by itself, and reads every indexed leaf in the order of positions.
+    fn leaves(&self) -> Result<Vec<(u64, Hash)>>;
+
+    /// Tells whether the index holds exactly the positions 0 to `size` - 1.
+    fn is_indexed(&self, size: u64) -> Result<bool>;
+
+    /// Replaces the whole index by the leaves 0, 1, 2, ….
+    fn rebuild(&mut self, leaves: &[Hash]) -> Result<()>;
+}
+
+/// One commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchored {
+    /// The tree size of the checkpoint.
+    pub size: u64,
+    /// The signed note, exactly as published.
+    pub checkpoint: Vec<u8>,
+    /// The name of the staged batch that the commit needs to have applied; `None` for the empty tree.
+    pub staged: Option<String>,
+}
+
+/// The database's name beside the tiles.
+pub(crate) const ANCHOR: &str = "anchor.db";

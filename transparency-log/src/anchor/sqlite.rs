@@ -1,0 +1,324 @@
+//! The anchor in SQLite.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
+use sealwax_tlog::Hash;
+
+use super::{Anchor, Anchored};
+use crate::error::{Action, Error, Result};
+use crate::storage::{create_new, sync_directory};
+
+/// The anchor as one SQLite database, readable and writable by its owner only.
+#[derive(Debug)]
+pub struct SqliteAnchor {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl SqliteAnchor {
+    /// Opens an existing database, creating its tables when it has none yet.
+    ///
+    /// A newer schema is refused, and so is a database that fails SQLite's own check (made below 8 MiB).
+    pub fn open(path: &Path) -> Result<SqliteAnchor> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|source| database("open", path, source))?;
+        let anchor = SqliteAnchor { path: path.to_owned(), connection };
+        anchor.prepare().map_err(|error| anchor.explain(error))?;
+        Ok(anchor)
+    }
+
+    /// Creates the database file if there is none, then opens it.
+    pub fn create(path: &Path) -> Result<SqliteAnchor> {
+        match create_new(path, 0o600) {
+            Ok(file) => {
+                file.sync_all().map_err(|source| io(Action::Sync, path, source))?;
+                path.parent().map_or(Ok(()), sync_directory)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(io(Action::Write, path, source)),
+        }
+        SqliteAnchor::open(path)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        let found: i64 = self
+            .connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(self.failed("read"))?;
+        if found > SCHEMA_VERSION {
+            return Err(Error::NewerSchema { path: self.path.clone(), found, known: SCHEMA_VERSION });
+        }
+        if found < 0 {
+            return Err(self.damaged("a schema version that never was"));
+        }
+        let mode: String = self
+            .connection
+            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+            .map_err(self.failed("set the journal of"))?;
+        if mode != "wal" {
+            return Err(self.damaged("the database refuses a write-ahead log"));
+        }
+        self.connection
+            .execute_batch(
+                "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
+            )
+            .map_err(self.failed("configure"))?;
+        self.check()?;
+        // A write-ahead log whose flush failed in an earlier process reads as if it were stored. Copying it into the
+        // database file writes and flushes it anew, so that what is read from here on is what a power cut leaves.
+        let busy: i64 = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(self.failed("settle"))?;
+        if busy != 0 {
+            return Err(Error::Busy { path: self.path.clone() });
+        }
+        if found == 0 { self.create_schema() } else { Ok(()) }
+    }
+
+    fn check(&self) -> Result<()> {
+        let length =
+            std::fs::metadata(&self.path).map_err(|source| io(Action::Read, &self.path, source))?.len();
+        if length >= QUICK_CHECK_BELOW {
+            return Ok(());
+        }
+        let verdict: String = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(self.failed("check"))?;
+        if verdict == "ok" { Ok(()) } else { Err(self.damaged("SQLite finds the database malformed")) }
+    }
+
+    fn create_schema(&self) -> Result<()> {
+        let tables: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(self.failed("read"))?;
+        if tables != 0 {
+            return Err(self.damaged("tables without a schema version"));
+        }
+        self.connection.execute_batch(SCHEMA).map_err(self.failed("create the tables of"))
+    }
+
+    fn transaction(&self) -> Result<Transaction<'_>> {
+        Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
+            .map_err(self.failed("lock"))
+    }
+
+    fn insert(&self, transaction: &Transaction<'_>, first: u64, leaves: &[Hash]) -> Result<()> {
+        let mut statement = transaction
+            .prepare_cached("INSERT INTO leaf (position, hash) VALUES (?1, ?2)")
+            .map_err(self.failed("write"))?;
+        for (position, leaf) in (first..).zip(leaves) {
+            statement.execute(params![signed(position)?, leaf.as_bytes()]).map_err(self.failed("write"))?;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
+        move |source| database(action, &self.path, source)
+    }
+
+    fn damaged(&self, what: &'static str) -> Error {
+        Error::damaged(self.path.file_name().unwrap_or_default().to_string_lossy(), what)
+    }
+
+    /// Tells damage and a busy database from other failures of SQLite.
+    fn explain(&self, error: Error) -> Error {
+        let code = match &error {
+            Error::Database { source, .. } => source.sqlite_error_code(),
+            _ => None,
+        };
+        match code {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                self.damaged("SQLite finds the database malformed")
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Error::Busy { path: self.path.clone() }
+            }
+            _ => error,
+        }
+    }
+
+    fn load_row(&self) -> Result<Option<Anchored>> {
+        let row = self
+            .connection
+            .query_row("SELECT size, checkpoint, staged FROM anchor WHERE id = 1", [], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()
+            .map_err(self.failed("read"))?;
+        row.map(|(size, checkpoint, staged)| Ok(Anchored { size: self.unsigned(size)?, checkpoint, staged }))
+            .transpose()
+    }
+
+    fn swap_rows(&self, old: &[u8], new: &Anchored, leaves: &[Hash]) -> Result<()> {
+        let transaction = self.transaction()?;
+        let changed = transaction
+            .execute(
+                "UPDATE anchor SET size = ?2, checkpoint = ?3, staged = ?4 \
+                 WHERE id = 1 AND checkpoint = ?1 AND size < ?2 AND size + ?5 = ?2",
+                params![old, signed(new.size)?, new.checkpoint, new.staged, count(leaves)?],
+            )
+            .map_err(self.failed("write"))?;
+        if changed != 1 {
+            return Err(Error::Overtaken);
+        }
+        let first =
+            new.size.checked_sub(u64::try_from(leaves.len()).unwrap_or(u64::MAX)).ok_or(Error::Overtaken)?;
+        self.insert(&transaction, first, leaves)?;
+        transaction.commit().map_err(self.failed("commit to"))
+    }
+
+    fn unsigned(&self, number: i64) -> Result<u64> {
+        u64::try_from(number).map_err(|_| self.damaged("a negative number"))
+    }
+}
+
+impl Anchor for SqliteAnchor {
+    fn load(&self) -> Result<Option<Anchored>> {
+        self.load_row().map_err(|error| self.explain(error))
+    }
+
+    fn initialise(&mut self, first: &Anchored) -> Result<()> {
+        let stored = self
+            .connection
+            .execute(
+                "INSERT INTO anchor (id, size, checkpoint, staged) VALUES (1, ?1, ?2, ?3)",
+                params![signed(first.size)?, first.checkpoint, first.staged],
+            )
+            .map_err(self.failed("write"));
+        match stored {
+            Err(Error::Database { source, .. })
+                if source
+                    .sqlite_error()
+                    .is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY) =>
+            {
+                Err(Error::Exists { path: self.path.clone() })
+            }
+            other => other.map(|_| ()).map_err(|error| self.explain(error)),
+        }
+    }
+
+    fn swap(&mut self, old: &[u8], new: &Anchored, leaves: &[Hash]) -> Result<()> {
+        self.swap_rows(old, new, leaves).map_err(|error| self.explain(error))
+    }
+
+    fn find(&self, leaves: &[Hash]) -> Result<Vec<Option<u64>>> {
+        let look_up = || {
+            let mut statement = self
+                .connection
+                .prepare_cached("SELECT min(position) FROM leaf WHERE hash = ?1")
+                .map_err(self.failed("read"))?;
+            leaves
+                .iter()
+                .map(|leaf| {
+                    let position: Option<i64> = statement
+                        .query_row(params![leaf.as_bytes()], |row| row.get(0))
+                        .map_err(self.failed("read"))?;
+                    position.map(|position| self.unsigned(position)).transpose()
+                })
+                .collect()
+        };
+        let found: Result<_> = look_up();
+        found.map_err(|error| self.explain(error))
+    }
+
+    fn leaves(&self) -> Result<Vec<(u64, Hash)>> {
+        let read = || {
+            let verdict: String = self
+                .connection
+                .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+                .map_err(self.failed("check"))?;
+            if verdict != "ok" {
+                return Err(self.damaged("SQLite finds the database malformed"));
+            }
+            let mut statement = self
+                .connection
+                .prepare("SELECT position, hash FROM leaf ORDER BY position")
+                .map_err(self.failed("read"))?;
+            let rows = statement
+                .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
+                .map_err(self.failed("read"))?;
+            rows.map(|row| {
+                let (position, hash) = row.map_err(self.failed("read"))?;
+                Ok((self.unsigned(position)?, Hash::from_bytes(hash)))
+            })
+            .collect()
+        };
+        let found: Result<_> = read();
+        found.map_err(|error| self.explain(error))
+    }
+
+    fn is_indexed(&self, size: u64) -> Result<bool> {
+        let (rows, last): (i64, Option<i64>) = self
+            .connection
+            .query_row("SELECT count(*), max(position) FROM leaf", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(self.failed("read"))
+            .map_err(|error| self.explain(error))?;
+        // Positions are unique and not negative, so the right number of them below the size is all of them.
+        Ok(self.unsigned(rows)? == size
+            && last.is_none_or(|last| u64::try_from(last).is_ok_and(|last| last < size)))
+    }
+
+    fn rebuild(&mut self, leaves: &[Hash]) -> Result<()> {
+        let rebuild = || {
+            let transaction = self.transaction()?;
+            transaction.execute("DELETE FROM leaf", []).map_err(self.failed("write"))?;
+            self.insert(&transaction, 0, leaves)?;
+            transaction.commit().map_err(self.failed("commit to"))
+        };
+        rebuild().map_err(|error| self.explain(error))
+    }
+}
+
+/// SQLite's integers are signed; no tree comes near the limit.
+fn signed(number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(|_| Error::Tlog(sealwax_tlog::Error::TreeFull))
+}
+
+fn count(leaves: &[Hash]) -> Result<i64> {
+    i64::try_from(leaves.len()).map_err(|_| Error::Tlog(sealwax_tlog::Error::TreeFull))
+}
+
+fn database(action: &'static str, path: &Path, source: rusqlite::Error) -> Error {
+    Error::Database { action, path: path.to_owned(), source }
+}
+
+fn io(action: Action, path: &Path, source: std::io::Error) -> Error {
+    Error::Io { action, path: path.to_owned(), source }
+}
+
+/// STRICT tables and checks keep NULL, text and empty blobs out of the register; the triggers make a smaller or equal
+/// size impossible for any program that writes this database, not only for this one.
+const SCHEMA: &str = "
+BEGIN IMMEDIATE;
+CREATE TABLE anchor (
+    id         INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    size       INTEGER NOT NULL CHECK (size >= 0),
+    checkpoint BLOB    NOT NULL CHECK (length(checkpoint) > 0),
+    staged     TEXT             CHECK (staged IS NULL OR length(staged) > 0),
+    CHECK ((size = 0) = (staged IS NULL))
+) STRICT;
+CREATE TRIGGER anchor_grows BEFORE UPDATE ON anchor WHEN NEW.size <= OLD.size
+BEGIN SELECT RAISE(ABORT, 'the anchor only grows'); END;
+CREATE TRIGGER anchor_stays BEFORE DELETE ON anchor
+BEGIN SELECT RAISE(ABORT, 'the anchor is never deleted'); END;
+CREATE TABLE leaf (
+    position INTEGER NOT NULL PRIMARY KEY CHECK (position >= 0),
+    hash     BLOB    NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+CREATE INDEX leaf_by_hash ON leaf (hash);
+PRAGMA user_version = 1;
+COMMIT;
+";
+const SCHEMA_VERSION: i64 = 1;
+/// Above this size SQLite's own check takes longer than opening a log should.
+const QUICK_CHECK_BELOW: u64 = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

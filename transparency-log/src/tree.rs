@@ -1,0 +1,113 @@
+//! Reading the published tree: tiles, entries and proofs, none of them believed before it led to the signed root.
+
+use sealwax_tlog::{Checkpoint, Hash, RightEdge, TILE_WIDTH, Tile, TileHashes, entries, proof};
+
+use crate::error::{Error, Result};
+use crate::storage::Storage;
+
+/// Reads the hashes of a tile.
+pub(crate) fn read_hashes<S: Storage>(storage: &S, tile: &Tile) -> Result<Vec<Hash>> {
+    Ok(tile.decode(&read_tile(storage, tile)?)?)
+}
+
+/// Reads the entries of a bundle.
+pub(crate) fn read_entries<S: Storage>(storage: &S, bundle: &Tile) -> Result<Vec<Vec<u8>>> {
+    let (found, bytes) = read_widest(storage, bundle)?;
+    let malformed = |_| Error::damaged(name(&found), "not the entries that its name says");
+    let entries = entries::decode(&bytes, found.width()).map_err(malformed)?;
+    Ok(entries.into_iter().take(usize::from(bundle.width())).map(<[u8]>::to_vec).collect())
+}
+
+/// Reads one entry and proves it to be the one under the checkpoint.
+pub(crate) fn read_entry<S: Storage>(storage: &S, checkpoint: &Checkpoint, index: u64) -> Result<Vec<u8>> {
+    let bundle = Tile::for_entry(index, checkpoint.size)?;
+    let entries = read_entries(storage, &bundle)?;
+    let place = usize::try_from(index & 0xff).unwrap_or(usize::MAX);
+    let entry =
+        entries.into_iter().nth(place).ok_or_else(|| Error::damaged(name(&bundle), "too few entries"))?;
+    Prover::new(storage, checkpoint).prove(index, &Hash::leaf(&entry))?;
+    Ok(entry)
+}
+
+/// Makes inclusion proofs under one checkpoint, reading every tile once.
+pub(crate) struct Prover<'a> {
+    checkpoint: &'a Checkpoint,
+    hashes: TileHashes<Fetch<'a>>,
+}
+
+impl<'a> Prover<'a> {
+    pub(crate) fn new<S: Storage>(storage: &'a S, checkpoint: &'a Checkpoint) -> Prover<'a> {
+        let fetch: Fetch<'a> = Box::new(|tile| read_tile(storage, tile));
+        Prover { checkpoint, hashes: TileHashes::new(checkpoint.size, fetch) }
+    }
+
+    /// Makes the proof of a leaf and verifies it: a wrong index, a damaged tile or an absent leaf gives no proof.
+    pub(crate) fn prove(&self, index: u64, leaf: &Hash) -> Result<Vec<Hash>> {
+        let Checkpoint { size, root, .. } = self.checkpoint;
+        let path = proof::prove_inclusion(&self.hashes, index, *size)?;
+        let what = "a leaf that does not lead to the signed root: a tile, or the index of leaves, is wrong";
+        proof::verify_inclusion(leaf, index, *size, &path, root)
+            .map_err(|_| Error::damaged("tiles/tile", what))?;
+        Ok(path)
+    }
+
+    /// Makes the consistency proof from an earlier size, unverified: the caller has the earlier root.
+    pub(crate) fn prove_consistency(&self, old: u64) -> Result<Vec<Hash>> {
+        proof::prove_consistency(&self.hashes, old, self.checkpoint.size)
+    }
+}
+
+type Fetch<'a> = Box<dyn Fn(&Tile) -> Result<Vec<u8>> + 'a>;
+
+/// Checks the bundle and the tiles above the last leaf, which are full, and so outside the frontier, when the size is a
+/// multiple of 256.
+pub(crate) fn check_last_leaf<S: Storage>(storage: &S, checkpoint: &Checkpoint) -> Result<()> {
+    let Some(last) = checkpoint.size.checked_sub(1) else { return Ok(()) };
+    let bundle = Tile::for_entry(last, checkpoint.size)?;
+    let leaves: Vec<Hash> = read_entries(storage, &bundle)?.iter().map(|entry| Hash::leaf(entry)).collect();
+    let tile = Tile::hashes(0, bundle.index(), bundle.width())?;
+    if read_hashes(storage, &tile)? != leaves {
+        return Err(Error::damaged(name(&bundle), "the last entries do not hash to their leaf tile"));
+    }
+    let leaf = leaves.last().ok_or_else(|| Error::damaged(name(&bundle), "too few entries"))?;
+    Prover::new(storage, checkpoint).prove(last, leaf).map(|_| ())
+}
+
+/// Hashes a row of neighbouring subtrees of equal size into their common root.
+pub(crate) fn subtree_root(row: &[Hash]) -> Result<Hash> {
+    let mut edge = RightEdge::empty();
+    for hash in row {
+        edge.append(*hash)?;
+    }
+    Ok(edge.root())
+}
+
+/// Returns the name under which a tile is stored.
+pub(crate) fn name(tile: &Tile) -> String {
+    format!("{TILES}/{}", tile.path())
+}
+
+/// Reads a hash tile's bytes at the width asked for.
+fn read_tile<S: Storage>(storage: &S, tile: &Tile) -> Result<Vec<u8>> {
+    let (found, mut bytes) = read_widest(storage, tile)?;
+    if bytes.len() != usize::from(found.width()).saturating_mul(32) {
+        return Err(Error::damaged(name(&found), "a tile of the wrong length"));
+    }
+    bytes.truncate(usize::from(tile.width()).saturating_mul(32));
+    Ok(bytes)
+}
+
+/// Reads a tile, or the full one that superseded it while a reader still held an older checkpoint.
+fn read_widest<S: Storage>(storage: &S, tile: &Tile) -> Result<(Tile, Vec<u8>)> {
+    for candidate in [*tile, tile.with_width(TILE_WIDTH)?] {
+        if let Some(bytes) = storage.read(&name(&candidate))? {
+            return Ok((candidate, bytes));
+        }
+    }
+    Err(Error::damaged(name(tile), "missing"))
+}
+
+/// The folder that is served to the world.
+pub(crate) const TILES: &str = "tiles";
+/// The published checkpoint.
+pub(crate) const CHECKPOINT: &str = "tiles/checkpoint";

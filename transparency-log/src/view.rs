@@ -1,0 +1,92 @@
+//! A log as a reader sees it: one signed checkpoint and everything under it.
+
+use std::path::Path;
+
+use sealwax_tlog::{Checkpoint, Hash, VerifierKey};
+
+use crate::check::{self, Report};
+use crate::error::{Error, Result};
+use crate::storage::{Directory, Storage};
+use crate::tree::{self, CHECKPOINT, Prover};
+
+/// A published log, read without lock and without the anchor; also while another process appends to it.
+///
+/// It stays at the checkpoint that was newest when it was opened. What it returns has been led to the signed root.
+#[derive(Debug)]
+pub struct LogView<S = Directory> {
+    storage: S,
+    note: Vec<u8>,
+    checkpoint: Checkpoint,
+}
+
+impl LogView {
+    /// Opens the log at a directory, whose checkpoint must be signed by `key`.
+    pub fn open(directory: &Path, key: &VerifierKey) -> Result<LogView> {
+        LogView::with_storage(Directory::reader(directory), key).map_err(|error| match error {
+            Error::NotFound { .. } => Error::NotFound { path: directory.to_owned() },
+            other => other,
+        })
+    }
+}
+
+impl<S: Storage> LogView<S> {
+    /// Opens the log in a storage, whose checkpoint must be signed by `key`.
+    pub fn with_storage(storage: S, key: &VerifierKey) -> Result<LogView<S>> {
+        let note = storage.read(CHECKPOINT)?.ok_or_else(|| Error::NotFound { path: CHECKPOINT.into() })?;
+        let checkpoint = open_checkpoint(&note, key, CHECKPOINT)?;
+        Ok(LogView { storage, note, checkpoint })
+    }
+
+    /// Returns the signed note.
+    pub fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    /// Returns size and root.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Reads one entry.
+    pub fn entry(&self, index: u64) -> Result<Vec<u8>> {
+        tree::read_entry(&self.storage, &self.checkpoint, index)
+    }
+
+    /// Makes the inclusion proof of the leaf at `index`.
+    pub fn prove_inclusion(&self, index: u64, leaf: &Hash) -> Result<Vec<Hash>> {
+        Prover::new(&self.storage, &self.checkpoint).prove(index, leaf)
+    }
+
+    /// Makes the consistency proof from an earlier size; the receiver verifies it with the root of that size.
+    pub fn prove_consistency(&self, old_size: u64) -> Result<Vec<Hash>> {
+        Prover::new(&self.storage, &self.checkpoint).prove_consistency(old_size)
+    }
+
+    /// Reads the envelope stored for a digest, as it is: the caller compares it with the digest.
+    pub fn envelope(&self, digest: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.storage.read(&envelope_name(digest))
+    }
+
+    /// Re-hashes the whole log; see [`Report`]. `envelope_fits` judges each stored envelope against its digest.
+    pub fn check(&self, envelope_fits: &dyn Fn(&[u8], &[u8]) -> bool) -> Result<Report> {
+        check::run(&self.storage, &self.checkpoint, envelope_fits)
+    }
+}
+
+/// Opens a signed checkpoint, telling another log's from a damaged one.
+pub(crate) fn open_checkpoint(note: &[u8], key: &VerifierKey, name: &str) -> Result<Checkpoint> {
+    Checkpoint::open(note, key).map_err(|error| match error {
+        sealwax_tlog::Error::NoKnownSignature => Error::WrongKey { key: key.to_string() },
+        _ => Error::damaged(name, "a checkpoint that does not verify"),
+    })
+}
+
+/// Returns the name under which the envelope of a digest is stored: two hex digits, then all of them.
+pub(crate) fn envelope_name(digest: &[u8]) -> String {
+    let digest = hex::encode(digest);
+    let folder = digest.get(..2).unwrap_or_default();
+    format!("{ENVELOPES}/{folder}/{digest}")
+}
+
+/// The folder of envelopes.
+pub(crate) const ENVELOPES: &str = "envelopes";
