@@ -12,7 +12,10 @@ fn the_first_sign_makes_an_instance_and_says_so_in_two_lines() {
     let run = sandbox.ok(["sign", "m"]);
     let lines: Vec<&str> = run.stderr.lines().collect();
     assert_eq!(lines.len(), 5, "{run:?}");
-    assert!(lines[0].contains("made") && lines[0].contains(&sandbox.instance().display().to_string()), "{run:?}");
+    assert!(
+        lines[0].contains("made") && lines[0].contains(&sandbox.instance().display().to_string()),
+        "{run:?}"
+    );
     assert!(lines[4].starts_with("signed") && lines[4].contains("m/model.sig"), "{run:?}");
     assert_eq!(run.stdout, "");
     for file in ["keys/signing.pem", "keys/log.pem", "trusted_root.json", "policy.json", "log/anchor.db"] {
@@ -44,10 +47,30 @@ fn every_change_of_a_signed_model_is_named() {
         ("one bit", |m| flip(&m.join("weights.bin"), 50_000), "changed", "weights.bin"),
         ("longer", |m| append(&m.join("config.json")), "changed", "config.json"),
         ("emptied", |m| fs::write(m.join("config.json"), "").unwrap(), "changed", "config.json"),
-        ("removed", |m| fs::remove_file(m.join("tokenizer/vocab.json")).unwrap(), "missing", "tokenizer/vocab.json"),
-        ("added", |m| fs::write(m.join("tokenizer/code.py"), "import os").unwrap(), "extra", "tokenizer/code.py"),
-        ("renamed", |m| fs::rename(m.join("config.json"), m.join("Config.json")).unwrap(), "extra", "Config.json"),
-        ("moved", |m| fs::rename(m.join("config.json"), m.join("tokenizer/config.json")).unwrap(), "missing", "config.json"),
+        (
+            "removed",
+            |m| fs::remove_file(m.join("tokenizer/vocab.json")).unwrap(),
+            "missing",
+            "tokenizer/vocab.json",
+        ),
+        (
+            "added",
+            |m| fs::write(m.join("tokenizer/code.py"), "import os").unwrap(),
+            "extra",
+            "tokenizer/code.py",
+        ),
+        (
+            "renamed",
+            |m| fs::rename(m.join("config.json"), m.join("Config.json")).unwrap(),
+            "extra",
+            "Config.json",
+        ),
+        (
+            "moved",
+            |m| fs::rename(m.join("config.json"), m.join("tokenizer/config.json")).unwrap(),
+            "missing",
+            "config.json",
+        ),
     ];
     for (what, change, kind, name) in changes {
         let sandbox = Sandbox::new();
@@ -150,12 +173,21 @@ fn other_keys_hashes_and_shards() {
         sandbox.ok(["verify", "m", "--key", &format!("{kind}.pub")]);
         assert_eq!(sandbox.rejected(["verify", "m"]), "K07-key-not-trusted");
     }
-    for options in [&["--hash", "blake3"][..], &["--hash", "blake2b"], &["--shard-size", "30kB", "--ignore-path", "tokenizer"]] {
+    for options in [
+        &["--hash", "blake3"][..],
+        &["--hash", "blake2b"],
+        &["--shard-size", "30kB", "--ignore-path", "tokenizer"],
+    ] {
         sandbox.ok(["sign", "m"].iter().chain(options));
-        let consent = if options.contains(&"--ignore-path") { &["--ignore-path", "tokenizer"][..] } else { &[] };
+        let consent =
+            if options.contains(&"--ignore-path") { &["--ignore-path", "tokenizer"][..] } else { &[] };
         sandbox.ok(["verify", "m"].iter().chain(consent));
         flip(&sandbox.at("m/weights.bin"), 70_000);
-        assert_eq!(sandbox.rejected(["verify", "m"].iter().chain(consent)), "D10-model-differs", "{options:?}");
+        assert_eq!(
+            sandbox.rejected(["verify", "m"].iter().chain(consent)),
+            "D10-model-differs",
+            "{options:?}"
+        );
         flip(&sandbox.at("m/weights.bin"), 70_000);
     }
 }

@@ -10,6 +10,8 @@ mod entry;
 mod envelope;
 mod error;
 pub mod json;
+#[cfg(test)]
+mod mutations;
 mod statement;
 mod trusted_root;
 

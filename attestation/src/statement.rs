@@ -82,9 +82,10 @@ impl Statement {
                 Ok(Self { name: None, root_digest: None, other_digests: Vec::new(), predicate, manifest })
             }
             Some(predicate) => {
-                let mut subjects = statement.take("subject", |subjects| subjects.list(MAX_SUBJECTS, subject))?;
-                let (1, Some(subject)) = (subjects.len(), subjects.pop()) else {
-                    let found = format!("{} subjects", subjects.len());
+                let subjects = statement.take("subject", |subjects| subjects.list(MAX_SUBJECTS, subject))?;
+                let count = subjects.len();
+                let Ok([subject]) = <[Subject; 1]>::try_from(subjects) else {
+                    let found = format!("{count} subjects");
                     return Err(Error::NotAModelStatement { what: "number of subjects", found });
                 };
                 let manifest = statement.take("predicate", model_predicate)?;

@@ -13,6 +13,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use sealwax_attestation::json::{Json, Limits, parse};
@@ -201,11 +202,13 @@ fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Err
             format!("log-{}.sealwax.internal", name.get(..12).unwrap_or(&name))
         }
     };
-    let log = LogInstance::new(origin.clone(), log_key.public_key().clone(), world.now())
+    // Whole seconds: enough, and every reader of RFC 3339 takes them.
+    let valid_from = Timestamp::from_second(world.now().as_second()).unwrap_or_default();
+    let log = LogInstance::new(origin.clone(), log_key.public_key().clone(), valid_from)
         .map_err(|source| Error::TrustedRoot { path: dir.join(TRUSTED_ROOT), source })?;
     let trusted_root = TrustedRoot { logs: vec![log] };
     key_files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
-    let trusted = TrustedKey { name: "instance signing key".to_owned(), key: signing.public_key().clone() };
+    let trusted = TrustedKey { name: INSTANCE_KEY_NAME.to_owned(), key: signing.public_key().clone() };
     key_files::create_public(&dir.join(POLICY), &Policy::file_for(&[trusted]))?;
     let log_path = dir.join(LOG);
     LogKey::new(&origin, log_key)
@@ -248,6 +251,9 @@ fn read_marker(text: &[u8]) -> Result<String, sealwax_attestation::Error> {
 fn is_empty(dir: &Path) -> bool {
     fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
+
+/// What an instance's own policy calls its signing key.
+pub(crate) const INSTANCE_KEY_NAME: &str = "instance signing key";
 
 const VERSION: u64 = 1;
 const MARKER: &str = "instance.json";

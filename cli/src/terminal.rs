@@ -97,6 +97,15 @@ fn paint(colour: bool, tone: Tone, label: &str) -> String {
     }
 }
 
+/// Writes a number of things, "1 file" or "2 files", "3 entries".
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    match (number, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {thing}s"),
+    }
+}
+
 /// Writes a number of bytes for people, in binary units.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];

@@ -1,6 +1,6 @@
 //! Runs every example program, and checks that the sample model is a model and is what its script makes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

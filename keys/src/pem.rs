@@ -208,6 +208,8 @@ mod tests {
         refused("-----BEGIN X----\nAAEC\n-----END X-----\n", 1);
         refused("----- X\n", 1);
         refused(&format!("{BLOCK}-----BEGIN X-----\n"), 5);
+        refused("-----BEGIN X-----\nAAEC", 2);
+        refused(&format!("{BLOCK}-----BEGIN X-----\nAAEC"), 5);
     }
 
     #[test]

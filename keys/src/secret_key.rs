@@ -7,18 +7,18 @@
 use std::fmt;
 
 use der::Encode;
-use der::asn1::OctetString;
+use der::asn1::{OctetString, OctetStringRef};
 use ed25519_dalek::Digest;
 use getrandom::SysRng;
 use p256::ecdsa::signature::Signer;
 use p256::elliptic_curve::Generate;
-use pkcs8::EncodePrivateKey;
 use pkcs8::pkcs5::{pbes2, scrypt};
+use pkcs8::{EncodePrivateKey, SecretDocument};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::pem;
-use crate::public_key::{P256_OID, P384_OID, PublicKey};
+use crate::public_key::{ED25519_OID, P256_OID, P384_OID, PublicKey};
 use crate::scheme::{KeyKind, Scheme};
 
 /// A private key that signs.
@@ -147,15 +147,10 @@ impl SecretKey {
     /// salt and initialisation vector.
     pub fn to_pkcs8_pem(&self, passphrase: Option<&str>) -> Result<Zeroizing<String>> {
         let document = match self.inner.as_ref() {
-            Inner::P256(key) => key.to_pkcs8_der(),
-            Inner::P384(key) => key.to_pkcs8_der(),
-            // Version 2 would carry the public key along, which OpenSSL 3.0 does not read.
-            Inner::Ed25519(key) => {
-                ed25519_dalek::pkcs8::KeypairBytes { secret_key: key.to_bytes(), public_key: None }
-                    .to_pkcs8_der()
-            }
-        }
-        .map_err(|_| MALFORMED)?;
+            Inner::P256(key) => key.to_pkcs8_der().map_err(|_| MALFORMED)?,
+            Inner::P384(key) => key.to_pkcs8_der().map_err(|_| MALFORMED)?,
+            Inner::Ed25519(key) => ed25519_document(key)?,
+        };
         match passphrase {
             None => Ok(pem::encode("PRIVATE KEY", document.as_bytes())),
             Some("") => Err(Error::EmptyPassphrase),
@@ -180,6 +175,17 @@ impl fmt::Debug for SecretKey {
             .field("fingerprint", &hex::encode(self.public.fingerprint()))
             .finish_non_exhaustive()
     }
+}
+
+/// Writes an Ed25519 key as RFC 8410 says, in version 1: version 2 would carry the public key along, which OpenSSL 3.0 does
+/// not read. Written here because the library's own writer leaves a copy of the seed behind.
+fn ed25519_document(key: &ed25519_dalek::SigningKey) -> Result<SecretDocument> {
+    let mut octets = Zeroizing::new(Vec::with_capacity(34));
+    octets.extend([0x04, 0x20]);
+    octets.extend(key.as_bytes());
+    let algorithm = spki::AlgorithmIdentifierRef { oid: ED25519_OID, parameters: None };
+    let private_key = OctetStringRef::new(&octets).map_err(|_| MALFORMED)?;
+    SecretDocument::try_from(pkcs8::PrivateKeyInfoRef::new(algorithm, private_key)).map_err(|_| MALFORMED)
 }
 
 /// Chooses how a key is encrypted: fresh salt and initialisation vector, fixed costs.

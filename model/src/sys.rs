@@ -1,5 +1,5 @@
 //! The system calls of the walk and the hashing: everything is opened beneath a directory handle, never by a path that
-//! somebody could redirect meanwhile.
+//! somebody could redirect meanwhile. The clock is read in one place, [`settle`], and decides nothing but a pause.
 
 use std::{
     ffi::{CString, OsStr},
@@ -219,7 +219,7 @@ pub(crate) fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> i
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// With the pause: a tick is 10 ms at most.
 const SETTLE_ATTEMPTS: u32 = 10;
@@ -240,18 +240,26 @@ mod tests {
 
     use super::*;
 
-    /// The way without `openat2`, which the kernel of the tests has.
     #[test]
-    fn f04_stepwise_opening_passes_no_symlink() {
+    fn f04_opening_passes_no_symlink() {
         let temporary = tempfile::tempdir().unwrap();
         fs::create_dir_all(temporary.path().join("a/b")).unwrap();
+        fs::write(temporary.path().join("file"), b"x").unwrap();
         symlink("b", temporary.path().join("a/link")).unwrap();
+        symlink("file", temporary.path().join("to-file")).unwrap();
         let root = open_root(temporary.path()).unwrap();
-        let open = |path: &str| open_directory_stepwise(root.as_fd(), &ModelPath::parse(path).unwrap());
+        let at_once = |path: &ModelPath| open_directory(root.as_fd(), Some(path));
+        // The way without `openat2`, which the kernel of the tests has.
+        let stepwise = |path: &ModelPath| open_directory_stepwise(root.as_fd(), path);
 
-        assert!(open("a/b").is_ok());
-        assert!(open("a/link").is_err());
-        assert!(open("a/link/b").is_err());
+        let [directory, link, through] =
+            ["a/b", "a/link", "a/link/b"].map(|path| ModelPath::parse(path).unwrap());
+        assert!(at_once(&directory).is_ok() && stepwise(&directory).is_ok());
+        for path in [&link, &through] {
+            assert!(at_once(path).is_err() && stepwise(path).is_err());
+        }
+        assert!(open_file(root.as_fd(), OsStr::new("file")).is_ok());
+        assert!(open_file(root.as_fd(), OsStr::new("to-file")).is_err());
     }
 
     #[test]

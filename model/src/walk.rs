@@ -84,12 +84,10 @@ pub(crate) fn walk(root: &Path, options: &HashOptions, progress: &dyn Progress) 
 }
 
 impl Tree {
-    /// Opens a directory of the tree again; it must be the one that was listed.
+    /// Opens a directory of the tree again. Whether it is the one that was listed shows in its files.
     pub(crate) fn open_directory(&self, index: usize) -> Result<OwnedFd, Error> {
         let Some(directory) = self.directories.get(index) else { return Err(changed(None)) };
-        let handle = self.reopen(directory.path.as_ref())?;
-        let seen = sys::fstat(handle.as_fd()).map_err(|source| failed(directory.path.as_ref(), source))?;
-        if seen.is_same_inode(&directory.seen) { Ok(handle) } else { Err(changed(directory.path.as_ref())) }
+        self.reopen(directory.path.as_ref())
     }
 
     /// Opens a file of the tree and makes sure that it is the one that was listed, unchanged.

@@ -179,7 +179,8 @@ pub fn shared(what: &str, folder: &str) -> Option<PathBuf> {
 
 /// Gives an outside program from `SEALWAX_PEERS` or the search path, or says that what needs it is skipped.
 pub fn peer(name: &str) -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> = std::env::var_os("SEALWAX_PEERS").map(PathBuf::from).into_iter().collect();
+    let mut folders: Vec<PathBuf> =
+        std::env::var_os("SEALWAX_PEERS").map(PathBuf::from).into_iter().collect();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let found = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.exists());
     if found.is_none() {

@@ -66,11 +66,13 @@ pub(crate) fn index<S: Storage, A: Anchor>(
         Err(Error::Damaged { .. }) => return Ok(()),
         other => other?,
     };
-    let indexed = anchor.leaves()?;
-    if !indexed.into_iter().eq((0u64..).zip(leaves)) {
-        report
-            .damage
-            .push(Damage { path: "anchor.db".into(), what: "an index of leaves that is not the tree's" });
+    match anchor.leaves() {
+        Ok(indexed) if indexed.iter().copied().eq((0u64..).zip(leaves)) => {}
+        Ok(_) => {
+            report.damage.push(Damage { path: ANCHOR.into(), what: "an index of leaves that is not the tree's" });
+        }
+        Err(Error::Damaged { path, what }) => report.damage.push(Damage { path, what }),
+        Err(other) => return Err(other),
     }
     Ok(())
 }

@@ -62,19 +62,20 @@ pub(crate) fn check(
         Some(time) => (time, TimeSource::Caller),
         None => (now, TimeSource::Clock),
     };
-    let parsed = certificates.iter().map(|der| {
-        Certificate::from_der(der).map_err(|error| Rejection::Certificate {
-            subject: "certificate".to_owned(),
-            problem: CertificateProblem::Malformed(error.to_string()),
-        })
-    });
-    let mut parsed = parsed.collect::<Result<Vec<_>, _>>()?.into_iter();
-    let problem = |leaf: &Certificate, problem| Rejection::Certificate { subject: leaf.subject(), problem };
-    let Some(leaf) = parsed.next() else {
-        let (subject, problem) = ("certificate chain".to_owned(), CertificateProblem::NoChain);
-        return Err(Rejection::Certificate { subject, problem });
+    let (first, rest) = match certificates {
+        [first, rest @ ..] => (first, rest),
+        [] => {
+            let (subject, problem) = ("certificate chain".to_owned(), CertificateProblem::NoChain);
+            return Err(Rejection::Certificate { subject, problem });
+        }
     };
-    let others: Vec<Certificate> = parsed.collect();
+    let leaf = Certificate::from_der(first).map_err(|error| Rejection::Certificate {
+        subject: "signing certificate".to_owned(),
+        problem: CertificateProblem::Malformed(error.to_string()),
+    })?;
+    // The others only propose a path; one that cannot be read proposes none.
+    let others: Vec<Certificate> = rest.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
+    let problem = |leaf: &Certificate, problem| Rejection::Certificate { subject: leaf.subject(), problem };
     check_leaf(&leaf, anchors, valid_at).map_err(|found| problem(&leaf, found))?;
     let mut search = Search { others: &others, anchors, at: valid_at, checks_left: MAX_SIGNATURE_CHECKS };
     let anchor = search.anchor_above(&leaf, 0).map_err(|found| problem(&leaf, found))?.subject();

@@ -10,7 +10,7 @@ use sealwax_keys::PublicKey;
 use crate::error::Error;
 use crate::instance::{Blueprint, Instance};
 use crate::key_files::{self, PassphraseOptions, io_error};
-use crate::terminal::Tone;
+use crate::terminal::{Tone, count};
 use crate::world::World;
 
 use super::key::fingerprint;
@@ -97,18 +97,18 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
     let terminal = world.terminal;
     terminal.result(Tone::Plain, "instance   ", &instance.dir().display().to_string())?;
     terminal.result(Tone::Plain, "signing key", &format!("{} {}", signing.kind(), fingerprint(&signing)))?;
-    terminal.result(Tone::Plain, "log        ", &format!("{}, {} entries", instance.origin(), state.size))?;
+    terminal.result(Tone::Plain, "log        ", &format!("{}, {}", instance.origin(), count(state.size, "entry")))?;
     terminal.result(Tone::Plain, "log root   ", &state.root.to_base64())?;
     for log in &root.logs {
         let since = format!("{} since {}", log.origin, log.valid_from);
         terminal.result(Tone::Plain, "trusts log ", &since)?;
     }
     terminal.json(&json!({
-        "instance": instance.dir(),
+        "instance": instance.dir().display().to_string(),
         "signing_key": super::key::to_json(&signing),
         "log": {"origin": instance.origin(), "size": state.size, "root_hash": state.root.to_base64()},
-        "trusted_root": instance.trusted_root_path(),
-        "policy": instance.policy_path(),
+        "trusted_root": instance.trusted_root_path().display().to_string(),
+        "policy": instance.policy_path().display().to_string(),
     }))
 }
 
@@ -136,7 +136,7 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
     let hint = format!("verify with: sealwax verify MODEL --policy {0}/policy.json --trusted-root {0}/trusted_root.json", directory.display());
     world.terminal.result(Tone::Good, "exported", &directory.display().to_string())?;
     world.terminal.say(Tone::Plain, "hint:", &hint);
-    let names: Vec<PathBuf> = files.iter().map(|(name, _)| directory.join(name)).collect();
+    let names: Vec<String> = files.iter().map(|(name, _)| directory.join(name).display().to_string()).collect();
     world.terminal.json(&json!({"files": names}))
 }
 

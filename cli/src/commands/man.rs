@@ -23,5 +23,5 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     clap_mangen::generate_to(Arguments::command(), directory)
         .map_err(|source| io_error("write the man pages to", directory, source))?;
     world.terminal.result(Tone::Plain, "written", &directory.display().to_string())?;
-    world.terminal.json(&json!({"directory": directory}))
+    world.terminal.json(&json!({"directory": directory.display().to_string()}))
 }

@@ -17,11 +17,11 @@ use sealwax_transparency_log::{NewEntry, Receipt};
 use sealwax_verify::{LogRequirement, Policy, Rejection, Signers, TrustedKey, VerifiedModel, authenticate};
 
 use crate::error::Error;
-use crate::instance::Instance;
+use crate::instance::{INSTANCE_KEY_NAME, Instance};
 use crate::key_files::{self, PassphraseOptions};
 use crate::progress::Bar;
 use crate::signature_file::SignatureFile;
-use crate::terminal::{Tone, bytes};
+use crate::terminal::{Tone, bytes, count};
 use crate::world::World;
 
 use super::instance::open_or_create;
@@ -152,12 +152,16 @@ fn hash(options: &Options, ignore_paths: Vec<ModelPath>, world: &World) -> Resul
 struct Signer {
     key: SecretKey,
     path: PathBuf,
+    name: String,
     certificates: Vec<Certificate>,
 }
 
 impl Signer {
     fn load(options: &Options, instance: &Instance, world: &World) -> Result<Self, Error> {
-        let path = options.key.clone().unwrap_or_else(|| instance.signing_key());
+        let (path, name) = match &options.key {
+            Some(path) => (path.clone(), path.display().to_string()),
+            None => (instance.signing_key(), INSTANCE_KEY_NAME.to_owned()),
+        };
         let key = key_files::read_secret(&path, &options.passphrase, world)?;
         let mut certificates = Vec::new();
         for file in options.certificate.iter().chain(&options.certificate_chain) {
@@ -166,7 +170,7 @@ impl Signer {
         if certificates.first().is_some_and(|leaf| leaf.public_key() != key.public_key()) {
             return Err(Error::Usage("the certificate is for another key than --key".to_owned()));
         }
-        Ok(Self { key, path, certificates })
+        Ok(Self { key, path, name, certificates })
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
@@ -194,8 +198,7 @@ impl Signer {
         match self.certificates.get(1..) {
             Some(anchors) => Signers::CertificateChain { anchors: anchors.to_vec(), signed_at: None },
             None => {
-                let (name, key) = (self.path.display().to_string(), self.key.public_key().clone());
-                Signers::Keys(vec![TrustedKey { name, key }])
+                Signers::Keys(vec![TrustedKey { name: self.name.clone(), key: self.key.public_key().clone() }])
             }
         }
     }
@@ -255,17 +258,17 @@ fn print(verified: &VerifiedModel, file: &SignatureFile, options: &Options, worl
         terminal.say(Tone::Plain, "logged  ", &what);
     }
     let what = format!(
-        "{} ({} files, {}, root {root_digest}) in {}",
+        "{} ({}, {}, root {root_digest}) in {}",
         options.model.display(),
-        verified.files(),
+        count(verified.files(), "file"),
         bytes(verified.bytes()),
         file.path().display()
     );
     terminal.say(Tone::Good, "signed  ", &what);
     terminal.json(&json!({
         "signed": true,
-        "model": options.model,
-        "bundle": file.path(),
+        "model": options.model.display().to_string(),
+        "bundle": file.path().display().to_string(),
         "root_digest": root_digest,
         "files": verified.files(),
         "bytes": verified.bytes(),

@@ -19,7 +19,7 @@ use crate::instance::{Instance, read_trusted_root};
 use crate::key_files;
 use crate::progress::Bar;
 use crate::signature_file::{SignatureFile};
-use crate::terminal::{Tone, bytes};
+use crate::terminal::{Tone, bytes, count};
 use crate::world::World;
 
 use super::key::fingerprint;
@@ -68,7 +68,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let rejected = |rejection| Error::Rejected { bundle: file.path().to_owned(), rejection: Box::new(rejection) };
     let (mut policy, root) = trust(options, world)?;
     policy.ignored = ignored_paths(&options.ignore_paths)?;
-    policy.ignored.extend(file.within_model()?);
+    let own = file.within_model()?;
+    policy.ignored.extend(own.clone());
     let text = file.read()?;
     let bundle = Bundle::from_json(&text).map_err(|error| rejected(Rejection::from(error)))?;
     drop(text);
@@ -76,7 +77,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let authentic = authenticate(&bundle, &root, policy, world.now()).map_err(rejected)?;
     drop(bundle);
     let verified = confirm(authentic, &options.model, &ignored, world, &rejected)?;
-    print(&verified, options, world)
+    print(&verified, own, options, world)
 }
 
 /// Hashes the model the way the signer did and compares.
@@ -159,7 +160,12 @@ pub(crate) fn ignored_paths(texts: &[String]) -> Result<Vec<ModelPath>, Error> {
     texts.iter().map(read).collect()
 }
 
-fn print(verified: &VerifiedModel, options: &Options, world: &World) -> Result<(), Error> {
+fn print(
+    verified: &VerifiedModel,
+    own: Option<ModelPath>,
+    options: &Options,
+    world: &World,
+) -> Result<(), Error> {
     let terminal = world.terminal;
     let root_digest = hex::encode(verified.statement().manifest.root_digest());
     if verified.form() == Form::ModelSigningV0 {
@@ -170,9 +176,13 @@ fn print(verified: &VerifiedModel, options: &Options, world: &World) -> Result<(
         let what = "nothing proves when it was signed: the certificate is valid now";
         terminal.say(Tone::Plain, "note:", what);
     }
-    if !verified.unchecked().is_empty() {
-        let names = verified.unchecked().join(", ");
-        terminal.say(Tone::Plain, "note:", &format!("not covered by the signature: {names}"));
+    // That a bundle does not cover itself needs no saying.
+    let own = own.as_ref().map(ModelPath::as_str);
+    let unchecked: Vec<&str> =
+        verified.unchecked().iter().map(String::as_str).filter(|path| Some(*path) != own).collect();
+    if !unchecked.is_empty() {
+        let what = format!("not covered by the signature: {}", unchecked.join(", "));
+        terminal.say(Tone::Plain, "note:", &what);
     }
     terminal.result(Tone::Plain, "signer  ", &describe_signer(verified.signer()))?;
     match verified.included() {
@@ -184,9 +194,9 @@ fn print(verified: &VerifiedModel, options: &Options, world: &World) -> Result<(
     }
     // The verdict is the last line, and stands there once.
     let what = format!(
-        "{} ({} files, {}, root {root_digest})",
+        "{} ({}, {}, root {root_digest})",
         options.model.display(),
-        verified.files(),
+        count(verified.files(), "file"),
         bytes(verified.bytes())
     );
     terminal.result(Tone::Good, "verified", &what)?;
@@ -206,7 +216,7 @@ fn to_json(verified: &VerifiedModel, model: &Path) -> Value {
     });
     json!({
         "verdict": "accepted",
-        "model": model,
+        "model": model.display().to_string(),
         "name": verified.statement().name,
         "root_digest": hex::encode(manifest.root_digest()),
         "predicate_type": verified.statement().predicate.uri(),

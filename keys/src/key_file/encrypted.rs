@@ -21,7 +21,7 @@ use crate::secret_key::SecretKey;
 
 /// A private key that needs a passphrase.
 ///
-/// Its algorithms and costs have been checked: AES in CBC or GCM mode; scrypt with N a power of two of at most 2^20, r at
+/// Its algorithms and costs have been checked: AES in CBC mode; scrypt with N a power of two of at most 2^20, r at
 /// most 32, p at most 16 and 128·N·r·p at most 1 GiB; or PBKDF2 with SHA-224 or longer and 1 to 10,000,000 iterations.
 pub struct EncryptedKey {
     parameters: pbes2::Parameters,
@@ -41,13 +41,10 @@ impl EncryptedKey {
         reader.finish().map_err(|_| MALFORMED)?;
         let parameters = read_parameters(algorithm)?;
         // Checked now, so that a truncated file is named as such and costs no key derivation.
-        let whole = match parameters.encryption {
-            pbes2::EncryptionScheme::Aes128Gcm { .. } | pbes2::EncryptionScheme::Aes256Gcm { .. } => {
-                ciphertext.len() > GCM_TAG
-            }
-            _ => !ciphertext.is_empty() && ciphertext.len() % CBC_BLOCK == 0,
-        };
-        if whole { Ok(Self { parameters, ciphertext: ciphertext.to_vec() }) } else { Err(MALFORMED) }
+        if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(CBC_BLOCK) {
+            return Err(MALFORMED);
+        }
+        Ok(Self { parameters, ciphertext: ciphertext.to_vec() })
     }
 
     /// Opens the key.
@@ -57,7 +54,7 @@ impl EncryptedKey {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongPassphrase`] where the passphrase is another or the ciphertext is damaged (CBC mode cannot tell), and
+    /// [`Error::WrongPassphrase`] where the passphrase is another or the ciphertext is damaged (the mode cannot tell), and
     /// [`Error::UnsupportedKey`], [`Error::KeyPairMismatch`] or [`Error::WeakKey`] where what comes out is a key that is
     /// refused.
     pub fn decrypt(&self, passphrase: &str) -> Result<SecretKey> {
@@ -116,12 +113,8 @@ fn read_parameters(algorithm: AlgorithmIdentifierRef<'_>) -> Result<pbes2::Param
 
 fn check_cipher(oid: ObjectIdentifier) -> Result<()> {
     match oid.to_string().as_str() {
-        // AES-CBC and AES-GCM with 128, 192, 256 bits; the library knows no AES-192-GCM and says so when it reads it.
-        "2.16.840.1.101.3.4.1.2"
-        | "2.16.840.1.101.3.4.1.22"
-        | "2.16.840.1.101.3.4.1.42"
-        | "2.16.840.1.101.3.4.1.6"
-        | "2.16.840.1.101.3.4.1.46" => Ok(()),
+        // AES-CBC with 128, 192 and 256 bits.
+        "2.16.840.1.101.3.4.1.2" | "2.16.840.1.101.3.4.1.22" | "2.16.840.1.101.3.4.1.42" => Ok(()),
         "1.3.14.3.2.7" => Err(Error::WeakEncryption { what: "DES" }),
         "1.2.840.113549.3.7" => Err(Error::WeakEncryption { what: "triple DES" }),
         "1.2.840.113549.3.2" => Err(Error::WeakEncryption { what: "RC2" }),
@@ -201,5 +194,4 @@ const MAX_ITERATIONS: u64 = 10_000_000;
 /// Most memory traffic accepted of scrypt over all lanes, in bytes.
 const MAX_SCRYPT_MEMORY: u64 = 1 << 30;
 const CBC_BLOCK: usize = 16;
-const GCM_TAG: usize = 16;
 const MALFORMED: Error = Error::Malformed { what: "encrypted private key" };

@@ -59,10 +59,6 @@ pub(super) fn read(der: &[u8]) -> Result<Material> {
         return Err(Error::TooLong { what: "public key", limit: MAX_SPKI });
     }
     let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| MALFORMED)?;
-    // What reads back differently was not DER; two encodings of one key would be two fingerprints.
-    if info.to_der().map_err(|_| MALFORMED)? != der {
-        return Err(MALFORMED);
-    }
     let key = info.subject_public_key.as_bytes().ok_or(MALFORMED)?;
     match info.algorithm.oid {
         EC_PUBLIC_KEY_OID => read_point(info.algorithm.parameters, key),

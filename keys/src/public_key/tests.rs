@@ -179,11 +179,12 @@ fn g05_refuses_keys_of_wrong_length() {
     let bytes = key.ed25519_bytes().unwrap();
     for wrong in [&bytes[..31], &[&bytes[..], &[0]].concat()[..], &[]] {
         let der = sequence(&[&sequence(&[&oid("1.3.101.112")]), &bits(wrong)]);
-        malformed_or_weak(PublicKey::from_spki_der(&der));
+        assert_eq!(PublicKey::from_spki_der(&der), Err(Error::Malformed { what: "public key" }));
     }
     let (_, key) = pair(KeyKind::P256);
     for wrong in [&key.raw()[..64], &[key.raw(), &[0]].concat()[..], &[]] {
-        malformed_or_weak(PublicKey::from_point(P256_OID, wrong));
+        let refusal = PublicKey::from_point(P256_OID, wrong);
+        assert_eq!(refusal, Err(Error::Malformed { what: "uncompressed curve point" }));
     }
 }
 
@@ -219,12 +220,13 @@ fn g09_refuses_trailing_bytes_in_the_rsa_key() {
     let algorithm = sequence(&[&oid("1.2.840.113549.1.1.1"), NULL]);
     let plain = sequence(&[&algorithm, &bits(&inner)]);
     assert!(PublicKey::from_spki_der(&plain).is_ok());
-    let after = sequence(&[&algorithm, &bits(&[&inner[..], &[0]].concat())]);
-    malformed_or_weak(PublicKey::from_spki_der(&after));
+    let after = [&inner[..], &[0]].concat();
     let inside = sequence(&[&integer(&modulus(2048)), &number(65537), &number(1)]);
-    malformed_or_weak(PublicKey::from_spki_der(&sequence(&[&algorithm, &bits(&inside)])));
     let negative = sequence(&[&tlv(2, &[&modulus(2048)]), &number(65537)]);
-    malformed_or_weak(PublicKey::from_spki_der(&sequence(&[&algorithm, &bits(&negative)])));
+    for broken in [after, inside, negative] {
+        let refusal = PublicKey::from_spki_der(&sequence(&[&algorithm, &bits(&broken)]));
+        assert_eq!(refusal, Err(Error::Malformed { what: "RSA public key" }));
+    }
 }
 
 #[test]
@@ -327,6 +329,42 @@ fn g04_refuses_ed25519_s_at_or_above_the_order() {
         }
         assert_eq!(key.verify(scheme, b"message", &signature), Err(Error::BadSignature));
     }
+}
+
+/// With the neutral element as R, S = h·a solves the equation: whoever holds the key can sign so, and no honest signer does.
+#[test]
+fn g04_refuses_ed25519_r_of_small_order() {
+    use ed25519_dalek::{Sha512, Signature, Verifier, VerifyingKey};
+    use p256::elliptic_curve::bigint::{NonZero, U512};
+    use sha2::Digest;
+
+    let order = hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
+    let wide = |low: &[u8]| U512::from_le_slice(&[low, &vec![0; 64 - low.len()]].concat());
+    let order = NonZero::new(wide(&order)).unwrap();
+    let seed = [5; 32];
+    let secret = SecretKey::from_ed25519_seed(&seed).unwrap();
+    let key = secret.public_key();
+    let mut scalar = Sha512::digest(seed)[..32].to_vec();
+    scalar[0] &= 0xf8;
+    scalar[31] = scalar[31] & 0x7f | 0x40;
+    let neutral = [&[1][..], &[0; 31]].concat();
+    let forge = |prefix: &[u8], message: &[u8]| {
+        let h = Sha512::digest([prefix, &neutral, key.raw(), message].concat());
+        let s = wide(&h).rem(&order).wrapping_mul(&wide(&scalar)).rem(&order);
+        [&neutral[..], &s.to_le_bytes().as_ref()[..32]].concat()
+    };
+
+    let lax = VerifyingKey::from_bytes(&key.ed25519_bytes().unwrap()).unwrap();
+    let pure = forge(&[], b"message");
+    assert!(lax.verify(b"message", &Signature::from_slice(&pure).unwrap()).is_ok());
+    assert_eq!(key.verify(Scheme::Ed25519, b"message", &pure), Err(Error::BadSignature));
+
+    let digest = Sha512::digest(b"message");
+    let hashed = forge(b"SigEd25519 no Ed25519 collisions\x01\x00", &digest);
+    let prehash = Sha512::new_with_prefix(b"message");
+    assert!(lax.verify_prehashed(prehash, None, &Signature::from_slice(&hashed).unwrap()).is_ok());
+    assert_eq!(key.verify(Scheme::Ed25519Ph, b"message", &hashed), Err(Error::BadSignature));
+    assert_eq!(key.verify_digest(Scheme::Ed25519Ph, &digest, &hashed), Err(Error::BadSignature));
 }
 
 #[test]

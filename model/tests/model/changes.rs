@@ -4,7 +4,10 @@ use std::{
     fs,
     os::unix::fs::{FileExt, symlink},
     path::Path,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -14,12 +17,11 @@ use sealwax_model::{Error, HashOptions, Hashed, Manifest, Progress, hash_model};
 
 use crate::support::{Model, following};
 
-/// Hashes again and again while `flip` changes the model in another thread; gives the number of manifests.
+/// Hashes again and again while `flip` changes the model in another thread.
 ///
 /// Every manifest must be equal to one of `states`.
-fn race(model: &Model, options: &HashOptions, states: &[Manifest], flip: impl Fn(u64) + Sync) -> usize {
+fn race(model: &Model, options: &HashOptions, states: &[Manifest], flip: impl Fn(u64) + Sync) {
     let stop = AtomicBool::new(false);
-    let mut accepted = 0;
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut round = 0;
@@ -36,7 +38,6 @@ fn race(model: &Model, options: &HashOptions, states: &[Manifest], flip: impl Fn
         for _ in 0..200 {
             match model.hash(options) {
                 Ok(hashed) => {
-                    accepted += 1;
                     let known = states.iter().any(|state| state.compare(&hashed.manifest).is_empty());
                     if !known {
                         stop.store(true, Ordering::Relaxed);
@@ -57,8 +58,6 @@ fn race(model: &Model, options: &HashOptions, states: &[Manifest], flip: impl Fn
         }
         stop.store(true, Ordering::Relaxed);
     });
-    println!("{accepted} accepted");
-    accepted
 }
 
 fn states(models: &[&[(&str, &[u8])]]) -> Vec<Manifest> {
@@ -234,12 +233,6 @@ fn f06_every_change_after_the_walk_is_noticed() {
     let model = fresh();
     assert_changed(meddled(&model, || fs::rename(model.path("d"), model.path("e")).unwrap()), "d");
     let model = fresh();
-    let to_fifo = || {
-        fs::remove_file(model.path("d/file")).unwrap();
-        mknodat(CWD, model.path("d/file"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    };
-    assert_changed(meddled(&model, to_fifo), "d/file");
-    let model = fresh();
     assert_changed(meddled(&model, || model.write("d/planted", b"p")), "d");
     let model = fresh();
     assert_changed(meddled(&model, || model.write("planted", b"p")), ".");
@@ -251,6 +244,32 @@ fn f06_every_change_after_the_walk_is_noticed() {
         }),
         ".",
     );
+}
+
+#[test]
+fn f06_model_whose_parent_directory_is_exchanged_is_noticed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (here, away) = (temporary.path().join("here"), temporary.path().join("away"));
+    for parent in [&here, &away] {
+        fs::create_dir_all(parent.join("model")).unwrap();
+        fs::write(parent.join("model/file"), b"content").unwrap();
+    }
+    let meddle = Meddle(|| exchange(&here, &away), AtomicU64::new(0));
+    assert_changed(hash_model(&here.join("model"), &HashOptions::default(), &meddle), ".");
+}
+
+#[test]
+fn f08_file_exchanged_for_a_fifo_is_refused_at_once() {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let model = Model::new(&[("file", b"content")]);
+        let to_fifo = || {
+            fs::remove_file(model.path("file")).unwrap();
+            mknodat(CWD, model.path("file"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        };
+        sender.send(meddled(&model, to_fifo)).unwrap();
+    });
+    assert_changed(receiver.recv_timeout(Duration::from_secs(10)).expect("hashing blocks"), "file");
 }
 
 #[test]

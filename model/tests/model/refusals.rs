@@ -321,7 +321,9 @@ fn f10_control_characters_in_names_are_refused() {
 fn f10_case_twins_and_normalisation_twins_are_refused() {
     for (first, second) in [("Model.bin", "model.bin"), ("cafe\u{301}", "caf\u{e9}"), ("A/x", "a/y")] {
         let model = Model::new(&[(first, b"1"), (second, b"2")]);
-        let refused = model.plain();
+        let progress = StopEarly::default();
+        let refused = hash_model(&model.root(), &HashOptions::default(), &progress);
+        assert_eq!(progress.files.load(Ordering::Relaxed), 0, "hashed before the names were compared");
         assert!(
             matches!(&refused, Err(Error::Twins { first: a, second: b }) if a == first && b == second),
             "{refused:?}"

@@ -1,0 +1,420 @@
+//! Times whole runs of `sealwax` beside those of `model_signing`, and beside bare hashing as the floor under both.
+//!
+//! ```text
+//! $ cargo build --release -p sealwax && cargo run --release -p sealwax-tests --bin bench
+//! 8 files of 256 MiB
+//!   step    tool            wall s   CPU s  peak MiB  sealwax is
+//!   sign    sealwax          1.021    1.93      11.4
+//!   sign    model_signing    2.804    3.11      96.0  2.7 times as fast
+//! ```
+//!
+//! Two models are made in a temporary directory: few large files, where hashing is everything, and many small ones, where
+//! everything else is. Each tool runs once to warm the cache and then in turns with the others, so that a slow minute of the
+//! machine meets all of them. Times are medians of processes from start to end; processor time and peak memory come from
+//! GNU time and are left open where it is not installed. With `--check`, exit code 1 says that a promise was missed, 3 that
+//! one could not be checked. The full run needs 2.1 GB of disk, and as much free memory to be about the processor.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use sealwax_keys::{KeyKind, SecretKey};
+
+/// Times sealwax beside model_signing and sha256sum.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The sealwax binary [default: the one beside this program]
+    #[arg(long, value_name = "PATH")]
+    sealwax: Option<PathBuf>,
+
+    /// The model_signing program; where there is none, its rows are left out
+    #[arg(long, value_name = "PATH", default_value = "model_signing")]
+    model_signing: PathBuf,
+
+    /// A sixteenth of the large files and a tenth of the small ones
+    #[arg(long)]
+    quick: bool,
+
+    /// How often each tool runs on each model, beside the run that warms the cache
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+
+    /// Fail where a promise about speed or memory is missed
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let options = Options::parse();
+    let beside = std::env::current_exe()?.with_file_name("sealwax");
+    let sealwax = options.sealwax.clone().unwrap_or(beside);
+    let mut out = io::stdout().lock();
+
+    let version = version(&sealwax)?.ok_or_else(|| format!("{}: no such program", sealwax.display()))?;
+    let peer = self::version(&options.model_signing)?;
+    writeln!(out, "{version}, medians of {} runs with a warm cache", options.runs)?;
+    match &peer {
+        Some(peer) => writeln!(out, "beside {peer}")?,
+        None => writeln!(out, "skipped: model_signing ({} not found)", options.model_signing.display())?,
+    }
+    writeln!(out, "machine: {}, {} cores", processor(), cores())?;
+
+    let dir = tempfile::Builder::new().prefix("sealwax-bench-").tempdir()?;
+    let bench = Bench {
+        dir: dir.path().to_owned(),
+        sealwax: sealwax.clone(),
+        model_signing: peer.map(|_| options.model_signing.clone()),
+        runs: options.runs,
+    };
+    bench.write_keys()?;
+    let (large, small) = if options.quick { (16 << 20, 200) } else { (256 << 20, 2_000) };
+    let large = bench.run(&Shape { name: "large", files: 8, bytes: large }, &mut out)?;
+    let small = bench.run(&Shape { name: "small", files: small, bytes: 16 << 10 }, &mut out)?;
+    let start_up = start_up(&sealwax)?;
+    writeln!(out, "start-up of `sealwax --version`: {:.1} ms", 1e3 * start_up.as_secs_f64())?;
+
+    if !options.check {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut verdicts = promises(&large, &small);
+    verdicts.push(("start-up below 10 ms", Some(start_up < Duration::from_millis(10))));
+    for (promise, kept) in &verdicts {
+        let word = kept.map_or("not checked", |kept| if kept { "kept" } else { "MISSED" });
+        writeln!(out, "{word:<12} {promise}")?;
+    }
+    Ok(if verdicts.iter().any(|(_, kept)| *kept == Some(false)) {
+        ExitCode::from(1)
+    } else if verdicts.iter().any(|(_, kept)| kept.is_none()) {
+        ExitCode::from(3)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// What the project promises: each with whether it was kept, or nothing where it was not measured.
+fn promises(large: &[Row], small: &[Row]) -> Vec<(&'static str, Option<bool>)> {
+    let faster = |rows: &[Row], step, times: f64| Some(ratio(rows, step, PEER)? >= times);
+    let peaks: Option<Vec<u64>> =
+        large.iter().chain(small).filter(|row| row.tool == OURS).map(|row| row.peak_kib).collect();
+    vec![
+        ("large files: signing faster than model_signing", faster(large, "sign", 1.0)),
+        ("large files: verifying faster than model_signing", faster(large, "verify", 1.0)),
+        ("small files: signing 5 times as fast as model_signing", faster(small, "sign", 5.0)),
+        ("small files: verifying 5 times as fast as model_signing", faster(small, "verify", 5.0)),
+        ("peak memory below 64 MiB", peaks.map(|peaks| peaks.iter().all(|&peak| peak < 64 << 10))),
+    ]
+}
+
+/// Gives how many times as fast as another tool sealwax takes a step.
+fn ratio(rows: &[Row], step: &str, tool: &str) -> Option<f64> {
+    let wall = |tool: &str| rows.iter().find(|row| row.tool == tool && row.step == step).map(|row| row.wall);
+    Some(wall(tool)?.as_secs_f64() / wall(OURS)?.as_secs_f64())
+}
+
+/// Where the models are and what is timed on them.
+struct Bench {
+    dir: PathBuf,
+    sealwax: PathBuf,
+    model_signing: Option<PathBuf>,
+    runs: u32,
+}
+
+/// A model of equal files.
+struct Shape {
+    name: &'static str,
+    files: usize,
+    bytes: u64,
+}
+
+/// A tool at a step, and the command line for it.
+struct Contestant {
+    step: &'static str,
+    tool: &'static str,
+    line: Vec<OsString>,
+}
+
+/// What a tool needed for a step: medians of time, the largest peak of memory.
+struct Row {
+    step: &'static str,
+    tool: &'static str,
+    wall: Duration,
+    cpu: Option<Duration>,
+    peak_kib: Option<u64>,
+}
+
+impl Bench {
+    /// Makes one key pair for both tools.
+    fn write_keys(&self) -> Result<(), Box<dyn Error>> {
+        let key = SecretKey::generate(KeyKind::P256)?;
+        let mut private =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.dir.join("key.pem"))?;
+        private.write_all(key.to_pkcs8_pem(None)?.as_bytes())?;
+        fs::write(self.dir.join("key.pub"), key.public_key().to_pem())?;
+        Ok(())
+    }
+
+    /// Makes a model, runs everything on it in turns, prints the rows and removes the model.
+    fn run(&self, shape: &Shape, out: &mut dyn Write) -> Result<Vec<Row>, Box<dyn Error>> {
+        let unit =
+            if shape.bytes < 1 << 20 { (shape.bytes >> 10, "KiB") } else { (shape.bytes >> 20, "MiB") };
+        writeln!(out, "\n{} files of {} {}", shape.files, unit.0, unit.1)?;
+        let model = self.dir.join(shape.name);
+        let list = write_model(&model, shape)?;
+        let contestants = self.contestants(&model, &list, shape);
+        let mut costs: Vec<Vec<Cost>> = contestants.iter().map(|_| Vec::new()).collect();
+        for round in 0..=self.runs {
+            for (contestant, costs) in contestants.iter().zip(&mut costs) {
+                let cost = measure(&contestant.line, &self.dir.join("cost"))?;
+                // The first round warms the cache and makes the signatures that are verified.
+                if round > 0 {
+                    costs.push(cost);
+                }
+            }
+        }
+        fs::remove_dir_all(&model)?;
+        let rows: Vec<Row> =
+            contestants.iter().zip(&costs).filter_map(|(who, costs)| Row::new(who, costs)).collect();
+        print(&rows, out)?;
+        Ok(rows)
+    }
+
+    fn contestants(&self, model: &Path, list: &Path, shape: &Shape) -> Vec<Contestant> {
+        let place = |suffix: &str| self.dir.join(format!("{}.{suffix}", shape.name)).into_os_string();
+        let key = |name: &str| self.dir.join(name).into_os_string();
+        let text = |text: &str| OsString::from(text);
+        let mut contestants = Vec::new();
+        for (step, key_option, key_file) in [("sign", "--key", "key.pem"), ("verify", "--key", "key.pub")] {
+            let program = self.sealwax.clone().into_os_string();
+            let instance = self.dir.join("instance").into_os_string();
+            let mut line =
+                vec![program, text("--instance"), instance, text("--quiet"), text(step), model.into()];
+            line.extend([text("--signature"), place("sealwax.sig"), text(key_option), key(key_file)]);
+            contestants.push(Contestant { step, tool: OURS, line });
+            if let Some(program) = &self.model_signing {
+                let key_option = if step == "sign" { "--private_key" } else { "--public_key" };
+                let mut line = vec![program.clone().into_os_string(), text(step), text("key"), model.into()];
+                line.extend([text("--signature"), place("peer.sig"), text(key_option), key(key_file)]);
+                contestants.push(Contestant { step, tool: PEER, line });
+            }
+        }
+        let batch = shape.files.div_ceil(8).to_string();
+        let mut line = vec![text("xargs"), text("-a"), list.into(), text("-0"), text("-n"), text(&batch)];
+        line.extend([text("-P"), text(&cores().to_string()), text("sha256sum")]);
+        contestants.push(Contestant { step: "hash", tool: FLOOR, line });
+        contestants
+    }
+}
+
+impl Row {
+    fn new(contestant: &Contestant, costs: &[Cost]) -> Option<Self> {
+        let cpu: Option<Vec<Duration>> = costs.iter().map(|cost| cost.cpu).collect();
+        let peaks: Option<Vec<u64>> = costs.iter().map(|cost| cost.peak_kib).collect();
+        Some(Self {
+            step: contestant.step,
+            tool: contestant.tool,
+            wall: median(costs.iter().map(|cost| cost.wall).collect())?,
+            cpu: cpu.and_then(median),
+            peak_kib: peaks.and_then(|peaks| peaks.into_iter().max()),
+        })
+    }
+}
+
+fn print(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "  step    tool            wall s   CPU s  peak MiB  sealwax is")?;
+    for row in rows {
+        let wall = row.wall.as_secs_f64();
+        let cpu = row.cpu.map_or("–".to_owned(), |cpu| format!("{:.2}", cpu.as_secs_f64()));
+        let kib = row.peak_kib.and_then(|kib| u32::try_from(kib).ok());
+        let peak = kib.map_or("–".to_owned(), |kib| format!("{:.1}", f64::from(kib) / 1024.0));
+        // Hashing alone is what verifying comes down to.
+        let step = if row.tool == FLOOR { "verify" } else { row.step };
+        let ours = rows.iter().find(|ours| ours.tool == OURS && ours.step == step).map(|ours| ours.wall);
+        let times = match ours {
+            Some(ours) if row.tool != OURS => format!("{:.2} times as fast", wall / ours.as_secs_f64()),
+            _ => String::new(),
+        };
+        let line = format!("  {:<7} {:<14} {wall:>7.3} {cpu:>7} {peak:>9}  {times}", row.step, row.tool);
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Writes the files of a model, no two alike, and the list of their paths, each ended by a zero byte.
+fn write_model(model: &Path, shape: &Shape) -> Result<PathBuf, Box<dyn Error>> {
+    fs::create_dir(model)?;
+    let mut list = Vec::new();
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    for number in 0..shape.files {
+        let path = model.join(format!("weights-{number:05}.bin"));
+        let mut file = File::create(&path)?;
+        io::copy(&mut io::Read::take(&mut noise, shape.bytes), &mut file)?;
+        // Written back now, not while something is timed.
+        file.sync_all()?;
+        list.extend([path.to_string_lossy().as_bytes(), b"\0"].concat());
+    }
+    let path = model.with_extension("list");
+    fs::write(&path, list)?;
+    Ok(path)
+}
+
+/// Bytes without end that no one would call a pattern (Marsaglia's xorshift).
+struct Noise(u64);
+
+impl io::Read for Noise {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        for chunk in buffer.chunks_mut(8) {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            chunk.iter_mut().zip(self.0.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+        }
+        Ok(buffer.len())
+    }
+}
+
+/// What one run needed.
+struct Cost {
+    wall: Duration,
+    cpu: Option<Duration>,
+    peak_kib: Option<u64>,
+}
+
+/// Runs a command line to its end, under GNU time where that is installed, which writes to `report`.
+fn measure(line: &[OsString], report: &Path) -> Result<Cost, Box<dyn Error>> {
+    let timed = Path::new(GNU_TIME).is_file();
+    let mut words: Vec<OsString> = Vec::new();
+    if timed {
+        words.extend([GNU_TIME, "-f", "%U %S %M", "-o"].map(OsString::from));
+        words.push(report.into());
+    }
+    words.extend_from_slice(line);
+    let (program, arguments) = words.split_first().ok_or("no program")?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    let start = Instant::now();
+    let output = command.output()?;
+    let wall = start.elapsed();
+    succeeded(&command, &output)?;
+    if !timed {
+        return Ok(Cost { wall, cpu: None, peak_kib: None });
+    }
+    let text = fs::read_to_string(report)?;
+    let odd = || format!("{GNU_TIME} wrote {text:?}");
+    let mut numbers = text.split_whitespace();
+    let (Some(user), Some(system), Some(peak), None) =
+        (numbers.next(), numbers.next(), numbers.next(), numbers.next())
+    else {
+        return Err(odd().into());
+    };
+    let seconds = |text: &str| text.parse().map(Duration::from_secs_f64).map_err(|_| odd());
+    Ok(Cost { wall, cpu: Some(seconds(user)? + seconds(system)?), peak_kib: Some(peak.parse()?) })
+}
+
+fn succeeded(command: &Command, output: &Output) -> Result<(), Box<dyn Error>> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?}: {}\n{said}", output.status).into())
+}
+
+/// Asks a program for its version; none where there is no such program.
+fn version(program: &Path) -> Result<Option<String>, Box<dyn Error>> {
+    let mut command = Command::new(program);
+    match command.arg("--version").output() {
+        Ok(output) => {
+            succeeded(&command, &output)?;
+            Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", program.display()).into()),
+    }
+}
+
+fn start_up(sealwax: &Path) -> Result<Duration, Box<dyn Error>> {
+    let mut times = Vec::new();
+    for _ in 0..START_UPS {
+        let start = Instant::now();
+        version(sealwax)?;
+        times.push(start.elapsed());
+    }
+    Ok(median(times).ok_or("no run")?)
+}
+
+/// Gives the middle value, of an even number the upper of the two.
+fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn processor() -> String {
+    let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("unknown processor", |(_, name)| name).to_owned()
+}
+
+const OURS: &str = "sealwax";
+const PEER: &str = "model_signing";
+const FLOOR: &str = "sha256sum";
+const GNU_TIME: &str = "/usr/bin/time";
+const START_UPS: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![3, 1, 2]), Some(2));
+        assert_eq!(median(vec![4, 1, 2, 3]), Some(3));
+        assert_eq!(median(Vec::<u8>::new()), None);
+    }
+
+    #[test]
+    fn a_missed_promise_is_seen_and_an_unmeasured_one_is_not_kept() {
+        let row = |step, tool, millis| {
+            let wall = Duration::from_millis(millis);
+            Row { step, tool, wall, cpu: None, peak_kib: Some(10 << 10) }
+        };
+        let rows = |ours, peer| {
+            ["sign", "verify"]
+                .into_iter()
+                .flat_map(|step| [row(step, OURS, ours), row(step, PEER, peer)])
+                .collect()
+        };
+        let kept = |large: &Vec<Row>, small: &Vec<Row>| {
+            promises(large, small).into_iter().map(|(_, kept)| kept).collect::<Vec<_>>()
+        };
+        let (fast, level): (Vec<Row>, Vec<Row>) = (rows(100, 500), rows(100, 99));
+        assert_eq!(kept(&fast, &fast), [Some(true); 5]);
+        assert_eq!(kept(&level, &fast), [Some(false), Some(false), Some(true), Some(true), Some(true)]);
+        assert_eq!(kept(&fast, &level), [Some(true), Some(true), Some(false), Some(false), Some(true)]);
+
+        let alone = vec![row("sign", OURS, 1), row("verify", OURS, 1)];
+        assert_eq!(kept(&alone, &alone), [None, None, None, None, Some(true)]);
+        let mut greedy = alone;
+        greedy.extend([Row { peak_kib: Some(64 << 10), ..row("verify", OURS, 1) }]);
+        assert_eq!(kept(&greedy, &greedy).last(), Some(&Some(false)));
+        greedy.extend([Row { peak_kib: None, ..row("verify", OURS, 1) }]);
+        assert_eq!(kept(&greedy, &greedy).last(), Some(&None));
+    }
+
+    #[test]
+    fn measuring_fails_where_the_program_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = |program: &str| measure(&[OsString::from(program)], &dir.path().join("cost"));
+        assert!(run("true").is_ok());
+        assert!(run("false").is_err());
+    }
+}

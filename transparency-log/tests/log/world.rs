@@ -1,0 +1,148 @@
+//! A log in a directory of its own, with the key to reopen it, and the checks that every test ends with.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use sealwax_keys::{KeyFile, KeyKind, SecretKey};
+use sealwax_tlog::{Checkpoint, Hash, VerifierKey, proof};
+use sealwax_transparency_log::{Anchor, Error, Log, LogKey, LogView, NewEntry, Receipt, Recovery, Storage};
+
+pub const ORIGIN: &str = "log.example/test";
+
+pub struct World {
+    directory: tempfile::TempDir,
+    key_text: String,
+    pub verifier: VerifierKey,
+}
+
+impl World {
+    pub fn new() -> World {
+        let secret = SecretKey::generate(KeyKind::Ed25519).unwrap();
+        let verifier = VerifierKey::from_ed25519(ORIGIN, secret.public_key()).unwrap();
+        let key_text = secret.to_pkcs8_pem(None).unwrap().to_string();
+        World { directory: tempfile::tempdir().unwrap(), key_text, verifier }
+    }
+
+    /// A world with a log of `size` entries, appended in one batch, and closed.
+    pub fn with_entries(size: u64) -> World {
+        let world = World::new();
+        let mut log = world.create();
+        append(&mut log, 0..size);
+        drop(log);
+        world
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    pub fn key(&self) -> LogKey {
+        let Ok(KeyFile::Plain(secret)) = KeyFile::parse(self.key_text.as_bytes()) else { panic!("test key") };
+        LogKey::new(ORIGIN, secret).unwrap()
+    }
+
+    pub fn sign(&self, checkpoint: &Checkpoint) -> Vec<u8> {
+        let Ok(KeyFile::Plain(secret)) = KeyFile::parse(self.key_text.as_bytes()) else { panic!("test key") };
+        checkpoint.sign(&secret).unwrap().to_bytes()
+    }
+
+    pub fn create(&self) -> Log {
+        Log::create(&self.path(), self.key(), |_| false).unwrap()
+    }
+
+    pub fn open(&self) -> Result<(Log, Recovery), Error> {
+        Log::open(&self.path(), self.key(), |_| false)
+    }
+
+    pub fn view(&self) -> Result<LogView, Error> {
+        LogView::open(&self.path(), &self.verifier)
+    }
+
+    /// A second world with the same key and a copy of the files as they are now.
+    pub fn copy(&self) -> World {
+        let directory = tempfile::tempdir().unwrap();
+        copy_tree(&self.path(), &directory.path().join("log"));
+        World { directory, key_text: self.key_text.clone(), verifier: self.verifier.clone() }
+    }
+
+    /// Checks that the stored log is whole, and that the earlier signed notes all lead to it.
+    pub fn assert_sound(&self, earlier: &[Vec<u8>]) {
+        let (log, _) = self.open().unwrap();
+        assert_clean(&log);
+        assert_extends(&log, earlier, &self.verifier);
+    }
+}
+
+pub fn body(index: u64) -> Vec<u8> {
+    format!("entry {index}").into_bytes()
+}
+
+pub fn append<S: Storage, A: Anchor>(log: &mut Log<S, A>, range: Range<u64>) -> Vec<Receipt> {
+    try_append(log, range).unwrap()
+}
+
+/// Appends one entry per number, each with an envelope that is its own body.
+pub fn try_append<S: Storage, A: Anchor>(log: &mut Log<S, A>, range: Range<u64>) -> Result<Vec<Receipt>, Error> {
+    let bodies: Vec<Vec<u8>> = range.map(body).collect();
+    let digests: Vec<[u8; 32]> = bodies.iter().map(|body| digest(body)).collect();
+    // One envelope per batch keeps the directories of large logs small.
+    let entries: Vec<NewEntry<'_>> = bodies
+        .iter()
+        .zip(&digests)
+        .enumerate()
+        .map(|(i, (body, digest))| NewEntry { body, envelope: (i == 0).then_some((digest.as_slice(), body.as_slice())) })
+        .collect();
+    log.append(&entries)
+}
+
+/// Any function of the bytes will do as the digest of an envelope; the log does not compute it.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    *Hash::leaf(bytes).as_bytes()
+}
+
+pub fn envelope_fits(stored: &[u8], bytes: &[u8]) -> bool {
+    digest(bytes) == stored
+}
+
+pub fn assert_receipt(receipt: &Receipt, body: &[u8], verifier: &VerifierKey) {
+    let checkpoint = Checkpoint::open(&receipt.checkpoint, verifier).unwrap();
+    assert_eq!((receipt.leaf, receipt.size), (Hash::leaf(body), checkpoint.size));
+    proof::verify_inclusion(&receipt.leaf, receipt.index, receipt.size, &receipt.proof, &checkpoint.root).unwrap();
+}
+
+pub fn assert_clean<S: Storage, A: Anchor>(log: &Log<S, A>) {
+    let report = log.check(&envelope_fits).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+}
+
+/// Every earlier signed note must be consistent with the newest one.
+pub fn assert_extends<S: Storage, A: Anchor>(log: &Log<S, A>, earlier: &[Vec<u8>], verifier: &VerifierKey) {
+    let newest = Checkpoint::open(log.note().unwrap(), verifier).unwrap();
+    for note in earlier {
+        let old = Checkpoint::open(note, verifier).unwrap();
+        let path = log.prove_consistency(old.size).unwrap();
+        proof::verify_consistency(old.size, newest.size, &path, &old.root, &newest.root).unwrap();
+    }
+}
+
+/// Lists all files below a directory, relative to it and sorted.
+pub fn files(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path.strip_prefix(root).unwrap().to_owned()) }
+        }
+    }
+    found.sort();
+    found
+}
+
+pub fn copy_tree(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(&file);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(from.join(&file), target).unwrap();
+    }
+}
