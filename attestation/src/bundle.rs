@@ -35,6 +35,7 @@ pub struct Bundle {
 
 /// What a bundle offers to verify its signature with. Never a reason to trust it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one a bundle, never in a list")]
 pub enum VerificationMaterial {
     /// A key that the verifier must already have.
     PublicKey {

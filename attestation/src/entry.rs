@@ -237,7 +237,8 @@ fn inclusion_proof(json: Json<'_>) -> Result<InclusionProof, Error> {
     let log_index = object.take_optional("logIndex", Json::int64)?.unwrap_or(0);
     let root_hash = object.take("rootHash", hash)?;
     let tree_size = object.take("treeSize", Json::int64)?;
-    let hashes = object.take_optional("hashes", |list| list.list(MAX_PROOF_HASHES, hash))?.unwrap_or_default();
+    let hashes =
+        object.take_optional("hashes", |list| list.list(MAX_PROOF_HASHES, hash))?.unwrap_or_default();
     let checkpoint = object.take("checkpoint", |value| {
         let mut value = value.object()?;
         let envelope = value.take("envelope", Json::string)?.into_owned();

@@ -82,7 +82,11 @@ impl<'a> Json<'a> {
     ///
     /// # Errors
     /// [`Error::Shape`] for every other type, [`Error::TooMany`], and what `read` says, with the element's index.
-    pub fn list<T>(self, cap: usize, mut read: impl FnMut(Json<'a>) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+    pub fn list<T>(
+        self,
+        cap: usize,
+        mut read: impl FnMut(Json<'a>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
         let Self::Array(elements) = self else { return Err(shape("an array")) };
         if elements.len() > cap {
             return Err(Error::TooMany { path: String::new(), limit: cap });

@@ -47,7 +47,9 @@ fn replacements() -> [(&'static str, Value); 10] {
 fn pointers(value: &Value) -> Vec<String> {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), value)).collect(),
-        Value::Array(elements) => elements.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
+        Value::Array(elements) => {
+            elements.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect()
+        }
         _ => Vec::new(),
     };
     let below = children.into_iter().flat_map(|(step, child)| {

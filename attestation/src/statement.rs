@@ -211,7 +211,7 @@ fn resource(json: Json<'_>, serialization: &Serialization) -> Result<Resource, E
         ResourceName::parse(&text, serialization.method).map_err(|reason| bad_name(&text, reason))
     })?;
     let digest = object.take("digest", Json::hex)?;
-    Ok(Resource { name, digest: digest.into() })
+    Ok(Resource { name, digest })
 }
 
 fn legacy_subject(json: Json<'_>) -> Result<Resource, Error> {
@@ -221,7 +221,7 @@ fn legacy_subject(json: Json<'_>) -> Result<Resource, Error> {
         ResourceName::parse(&text, Method::Files).map_err(|reason| bad_name(&text, reason))
     })?;
     let digest = object.take("digest", |digests| digests.object()?.take("sha256", Json::hex))?;
-    Ok(Resource { name, digest: digest.into() })
+    Ok(Resource { name, digest })
 }
 
 fn legacy_serialization() -> Serialization {

@@ -8,9 +8,9 @@
 //! weights/a.bin        sha256 of the file
 //! ```
 //!
-//! This crate reads files and nothing else: it writes none, opens no connection, knows no signature and no JSON.
-//! [`hash_model`] makes a manifest from a directory; [`Manifest::new`] checks one that came from outside;
-//! [`Manifest::compare`] tells in what two of them differ.
+//! This crate reads files, by Linux's system calls, and nothing else: it writes none, opens no connection, knows no
+//! signature and no JSON. [`hash_model`] makes a manifest from a directory; [`Manifest::new`] checks one that came from
+//! outside; [`Manifest::compare`] tells in what two of them differ.
 
 mod difference;
 mod error;

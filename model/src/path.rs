@@ -21,7 +21,7 @@ pub struct ModelPath(Box<str>);
 impl ModelPath {
     /// Parses a path, or says which rule it breaks.
     ///
-    /// At most [`PATH_BYTES`] bytes, [`COMPONENTS`] components and [`COMPONENT_BYTES`] bytes in each component.
+    /// A path has at most 4096 bytes and 128 components of at most 255 bytes each.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         if text.is_empty() {
             return Err(PathError::Empty);

@@ -119,6 +119,12 @@ pub(crate) fn open_root(path: &Path) -> io::Result<OwnedFd> {
     Ok(retry_on_intr(|| fs::openat(CWD, path, DIRECTORY, Mode::empty()))?)
 }
 
+/// Opens the directory in which the single file lies that the caller named: to look names up, not to list it, so that
+/// the right to search it is enough.
+pub(crate) fn open_parent(path: &Path) -> io::Result<OwnedFd> {
+    Ok(retry_on_intr(|| fs::openat(CWD, path, DIRECTORY | OFlags::PATH, Mode::empty()))?)
+}
+
 /// Opens a directory of the model, `None` being its root, without passing any symbolic link.
 pub(crate) fn open_directory(root: BorrowedFd<'_>, path: Option<&ModelPath>) -> io::Result<OwnedFd> {
     let Some(path) = path else {

@@ -69,7 +69,7 @@ struct Directory {
 pub(crate) fn walk(root: &Path, options: &HashOptions, progress: &dyn Progress) -> Result<Tree, Error> {
     let seen = sys::stat(root).map_err(|source| root_error(root, source))?;
     let tree = match seen.kind {
-        Kind::Directory => walk_directory(root, options, progress)?,
+        Kind::Directory => walk_directory(root, options, progress, ENTRIES)?,
         Kind::File => single_file(root, options)?,
         Kind::Special(kind) => return Err(Error::SpecialFile { path: root.display().to_string(), kind }),
         Kind::Symlink => return Err(Error::Symlink { path: root.display().to_string() }),
@@ -158,9 +158,12 @@ fn single_file(root: &Path, options: &HashOptions) -> Result<Tree, Error> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let directory = sys::open_root(parent).map_err(failed)?;
+    let directory = sys::open_parent(parent).map_err(failed)?;
     let seen = sys::fstat(directory.as_fd()).map_err(failed)?;
     let file = sys::stat_in(directory.as_fd(), &name, false).map_err(failed)?;
+    if file.kind != Kind::File {
+        return Err(changed(None));
+    }
     Ok(Tree {
         root: directory,
         follow: false,
@@ -173,7 +176,12 @@ fn single_file(root: &Path, options: &HashOptions) -> Result<Tree, Error> {
     })
 }
 
-fn walk_directory(root: &Path, options: &HashOptions, progress: &dyn Progress) -> Result<Tree, Error> {
+fn walk_directory(
+    root: &Path,
+    options: &HashOptions,
+    progress: &dyn Progress,
+    limit: usize,
+) -> Result<Tree, Error> {
     let handle = sys::open_root(root).map_err(|source| root_error(root, source))?;
     let mut walker = Walker {
         follow: options.serialization.allow_symlinks,
@@ -182,6 +190,7 @@ fn walk_directory(root: &Path, options: &HashOptions, progress: &dyn Progress) -
         directories: Vec::new(),
         files: Vec::new(),
         pending: vec![Pending { path: None, depth: 0, parent: None }],
+        limit,
     };
     while let Some(pending) = walker.pending.pop() {
         if progress.cancelled() {
@@ -202,6 +211,8 @@ struct Walker {
     files: Vec<File>,
     /// Directories to list yet, the next one last.
     pending: Vec<Pending>,
+    /// The most files and directories.
+    limit: usize,
 }
 
 struct Pending {
@@ -217,7 +228,8 @@ impl Walker {
         let handle = open_directory(&self.root, path.as_ref(), self.follow).map_err(failed)?;
         let seen = sys::settle(handle.as_fd()).map_err(failed)?;
         self.check_loop(path.as_ref(), parent, &seen)?;
-        let names = sys::list(&handle, ENTRIES).map_err(failed)?.ok_or(Error::TooMany { limit: ENTRIES })?;
+        let names =
+            sys::list(&handle, self.limit).map_err(failed)?.ok_or(Error::TooMany { limit: self.limit })?;
 
         let directory = Directory { path, depth, parent, seen };
         let index = self.directories.len();
@@ -247,8 +259,9 @@ impl Walker {
         if self.ignore.covers(&path) {
             return Ok(());
         }
-        if self.files.len().saturating_add(self.pending.len()) >= ENTRIES {
-            return Err(Error::TooMany { limit: ENTRIES });
+        let entries = [self.files.len(), self.pending.len(), self.directories.len()];
+        if entries.into_iter().fold(0, usize::saturating_add) >= self.limit {
+            return Err(Error::TooMany { limit: self.limit });
         }
         let seen = sys::stat_in(handle.as_fd(), OsStr::from_bytes(name.to_bytes()), false)
             .map_err(|source| failed(Some(&path), source))?;
@@ -341,3 +354,55 @@ fn lossy(parent: Option<&ModelPath>, name: &CStr) -> String {
 /// The most files and directories of a model, and the most lines of a manifest made here. It bounds memory, also where
 /// links multiply a small tree or where a signed shard size is tiny.
 pub(crate) const ENTRIES: usize = 4_000_000;
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::as_conversions,
+    clippy::panic
+)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+    use crate::serialization::Serialization;
+
+    fn walk_up_to(root: &Path, limit: usize) -> Result<Tree, Error> {
+        let serialization = Serialization { allow_symlinks: true, ..Serialization::default() };
+        walk_directory(root, &HashOptions { serialization, ..HashOptions::default() }, &(), limit)
+    }
+
+    #[test]
+    fn f09_number_of_files_and_directories_is_bounded() {
+        let temporary = tempfile::tempdir().unwrap();
+        for number in 0..10 {
+            fs::write(temporary.path().join(format!("f{number}")), b"x").unwrap();
+        }
+        assert_eq!(walk_up_to(temporary.path(), 10).unwrap().files.len(), 10);
+        assert!(matches!(walk_up_to(temporary.path(), 9), Err(Error::TooMany { limit: 9 })));
+
+        for number in 0..10 {
+            fs::create_dir_all(temporary.path().join(format!("d{number}/e"))).unwrap();
+        }
+        assert!(walk_up_to(temporary.path(), 100).is_ok());
+        assert!(matches!(walk_up_to(temporary.path(), 25), Err(Error::TooMany { limit: 25 })));
+    }
+
+    /// Twenty directories of two links each would be a million paths.
+    #[test]
+    fn f03_symlinks_that_multiply_the_tree_are_bounded() {
+        let temporary = tempfile::tempdir().unwrap();
+        for number in 0..20 {
+            let directory = temporary.path().join(format!("d{number}"));
+            fs::create_dir(&directory).unwrap();
+            for link in ["a", "b"] {
+                symlink(format!("../d{}", number + 1), directory.join(link)).unwrap();
+            }
+        }
+        fs::create_dir(temporary.path().join("d20")).unwrap();
+        assert!(matches!(walk_up_to(temporary.path(), 2000), Err(Error::TooMany { .. })));
+    }
+}

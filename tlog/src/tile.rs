@@ -43,6 +43,9 @@ impl Tile {
 
     /// Names the entry bundle that holds the entry at `index` in a tree of `size` leaves.
     pub fn for_entry(index: u64, size: u64) -> Result<Tile, Error> {
+        if index >= size {
+            return Err(Error::IndexBeyondTree { index, size });
+        }
         at(None, index >> 8, size)
     }
 

@@ -69,7 +69,9 @@ pub(crate) fn index<S: Storage, A: Anchor>(
     match anchor.leaves() {
         Ok(indexed) if indexed.iter().copied().eq((0u64..).zip(leaves)) => {}
         Ok(_) => {
-            report.damage.push(Damage { path: ANCHOR.into(), what: "an index of leaves that is not the tree's" });
+            report
+                .damage
+                .push(Damage { path: ANCHOR.into(), what: "an index of leaves that is not the tree's" });
         }
         Err(Error::Damaged { path, what }) => report.damage.push(Damage { path, what }),
         Err(other) => return Err(other),
@@ -105,11 +107,11 @@ impl<S: Storage> Checker<'_, S> {
         let edge: Vec<Tile> = Tile::partials(self.size).filter(|tile| tile.level().is_some()).collect();
         let mut rows = Vec::new();
         for tile in &edge {
-            rows.push((self.stored(tile)?, self.derived(tile)?));
+            rows.push(Row { stored: self.stored(tile)?, derived: self.derived(tile)? });
         }
         let truth =
             choose(&rows, |chosen| edge_root(self.size, &edge, chosen).is_some_and(|found| found == *root));
-        for (position, (tile, (stored, _))) in edge.iter().zip(&rows).enumerate() {
+        for (position, (tile, Row { stored, .. })) in edge.iter().zip(&rows).enumerate() {
             let row = truth.as_ref().and_then(|truth| truth.get(position));
             match row {
                 None => self.found(tile, "the right edge does not hash to the signed root"),
@@ -251,15 +253,18 @@ impl<S: Storage> Checker<'_, S> {
     }
 }
 
+/// The two candidates for the hashes of a tile: as it is stored, and as what is below it says.
+struct Row {
+    stored: Option<Vec<Hash>>,
+    derived: Option<Vec<Hash>>,
+}
+
 /// Picks, for every tile of the right edge, the stored or the derived row, such that all of them lead to the root.
-fn choose(
-    rows: &[(Option<Vec<Hash>>, Option<Vec<Hash>>)],
-    leads_to_root: impl Fn(&[Vec<Hash>]) -> bool,
-) -> Option<Vec<Vec<Hash>>> {
+fn choose(rows: &[Row], leads_to_root: impl Fn(&[Vec<Hash>]) -> bool) -> Option<Vec<Vec<Hash>>> {
     // At most eight levels have a partial tile; all stored is tried first.
     (0u32..1 << rows.len().min(8)).find_map(|mask| {
-        let pick = |(level, (stored, derived)): (u32, &(Option<Vec<Hash>>, Option<Vec<Hash>>))| {
-            if mask >> level & 1 == 0 { stored.clone() } else { derived.clone() }
+        let pick = |(level, row): (u32, &Row)| {
+            if mask >> level & 1 == 0 { row.stored.clone() } else { row.derived.clone() }
         };
         (0u32..).zip(rows).map(pick).collect::<Option<Vec<_>>>().filter(|chosen| leads_to_root(chosen))
     })

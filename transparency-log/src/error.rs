@@ -204,3 +204,29 @@ impl fmt::Display for Part {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn s05_a_failed_flush_is_told_from_other_failures() {
+        let io = |action| Error::Io { action, path: "x".into(), source: std::io::Error::other("x") };
+        let sqlite = |code| Error::Database {
+            action: "commit to",
+            path: "anchor.db".into(),
+            source: rusqlite::Error::SqliteFailure(ffi::Error::new(code), None),
+        };
+        assert!(io(Action::Sync).is_sync_failure());
+        assert!(sqlite(ffi::SQLITE_IOERR_FSYNC).is_sync_failure());
+        assert!(sqlite(ffi::SQLITE_IOERR_DIR_FSYNC).is_sync_failure());
+        for other in
+            [io(Action::Write), io(Action::Rename), sqlite(ffi::SQLITE_FULL), sqlite(ffi::SQLITE_IOERR_WRITE)]
+        {
+            assert!(!other.is_sync_failure(), "{other}");
+        }
+        assert!(!Error::Overtaken.is_sync_failure());
+    }
+}

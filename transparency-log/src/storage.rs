@@ -136,13 +136,14 @@ impl Storage for Directory {
             }
             _ => {}
         }
-        let written = write_new(&temporary, bytes);
-        if written.is_err() {
+        let placed = write_new(&temporary, bytes).and_then(|()| {
+            std::fs::rename(&temporary, &path).map_err(|source| io_error(Action::Rename, &path, source))
+        });
+        if placed.is_err() {
             // On a full disk the half-written file is what takes the space; failing to remove it changes nothing.
             let _ = std::fs::remove_file(&temporary);
         }
-        written?;
-        std::fs::rename(&temporary, &path).map_err(|source| io_error(Action::Rename, &path, source))?;
+        placed?;
         sync_directory(parent)
     }
 

@@ -75,10 +75,12 @@ pub(crate) fn check(
     })?;
     // The others only propose a path; one that cannot be read proposes none.
     let others: Vec<Certificate> = rest.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
-    let problem = |leaf: &Certificate, problem| Rejection::Certificate { subject: leaf.subject(), problem };
-    check_leaf(&leaf, anchors, valid_at).map_err(|found| problem(&leaf, found))?;
+    check_leaf(&leaf, anchors, valid_at).map_err(|problem| rejection(&leaf, problem))?;
     let mut search = Search { others: &others, anchors, at: valid_at, checks_left: MAX_SIGNATURE_CHECKS };
-    let anchor = search.anchor_above(&leaf, 0).map_err(|found| problem(&leaf, found))?.subject();
+    let found = search.anchor_above(&leaf, 0);
+    let anchor = found
+        .map_err(|nearest| nearest.unwrap_or_else(|| rejection(&leaf, CertificateProblem::NoChain)))?
+        .subject();
     Ok(Chain { leaf, anchor, valid_at, time_source, _made_here: () })
 }
 
@@ -108,6 +110,10 @@ fn check_leaf(leaf: &Certificate, anchors: &[Certificate], at: Timestamp) -> Res
     Ok(())
 }
 
+fn rejection(certificate: &Certificate, problem: CertificateProblem) -> Rejection {
+    Rejection::Certificate { subject: certificate.subject(), problem }
+}
+
 fn check_common(certificate: &Certificate, at: Timestamp) -> Result<(), CertificateProblem> {
     let seconds = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
     let (not_before, not_after) = (seconds(certificate.not_before()), seconds(certificate.not_after()));
@@ -131,9 +137,13 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     /// Finds the anchor above `certificate`, which has `below` authorities under it on the path.
     ///
-    /// On failure, gives the problem of a certificate that would otherwise have fitted, or [`CertificateProblem::NoChain`].
-    fn anchor_above(&mut self, certificate: &Certificate, below: u32) -> Result<&'a Certificate, CertificateProblem> {
-        let mut nearest = CertificateProblem::NoChain;
+    /// On failure, gives what is wrong with an issuer that would otherwise have fitted, or nothing where there was none.
+    fn anchor_above(
+        &mut self,
+        certificate: &Certificate,
+        below: u32,
+    ) -> Result<&'a Certificate, Option<Rejection>> {
+        let mut nearest = None;
         if below >= MAX_AUTHORITIES {
             return Err(nearest);
         }
@@ -147,13 +157,13 @@ impl<'a> Search<'a> {
             if certificate.is_signed_by(issuer.public_key()).is_err() {
                 continue;
             }
-            let found = check_common(issuer, self.at).and_then(|()| {
+            let usable = check_common(issuer, self.at).map_err(|problem| Some(rejection(issuer, problem)));
+            let found = usable.and_then(|()| {
                 if is_anchor { Ok(issuer) } else { self.anchor_above(issuer, below.saturating_add(1)) }
             });
             match found {
                 Ok(anchor) => return Ok(anchor),
-                Err(CertificateProblem::NoChain) => {}
-                Err(problem) => nearest = problem,
+                Err(problem) => nearest = problem.or(nearest),
             }
         }
         Err(nearest)

@@ -68,6 +68,11 @@ pub(crate) fn allow(bundle: &Bundle, signers: &Signers, now: Timestamp) -> Resul
     match (signers, &bundle.material) {
         (Signers::Keys(keys), VerificationMaterial::PublicKey { hint, key }) => {
             let trusted = trusted_key(keys, hint, key.as_ref())?;
+            // The envelope may name the key a second time; two names for one key are a contradiction.
+            let key_id = &bundle.envelope.key_id;
+            if !key_id.is_empty() && !hint.is_empty() && key_id != hint {
+                return Err(Rejection::KeyNotTrusted { hint: key_id.clone() });
+            }
             let (name, key) = (trusted.name.clone(), trusted.key.clone());
             let verifier = Verifier::from(&key);
             Ok(Allowed { signer: Signer::Key { name, key }, verifier, _made_here: () })

@@ -118,7 +118,9 @@ const BYTES: [&str; 8] = [
 
 fn may_be_read(pointer: &str, change: &str) -> bool {
     let element = |list: &str| {
-        pointer.rsplit_once('/').is_some_and(|(parent, step)| parent.ends_with(list) && step.parse::<u8>().is_ok())
+        pointer
+            .rsplit_once('/')
+            .is_some_and(|(parent, step)| parent.ends_with(list) && step.parse::<u8>().is_ok())
     };
     match change {
         "absent" => ABSENCES.contains(&pointer) || element("rfc3161Timestamps") || element("certificates"),
@@ -126,7 +128,9 @@ fn may_be_read(pointer: &str, change: &str) -> bool {
         "null" => ABSENCES.contains(&pointer) && !pointer.ends_with(|last: char| last.is_ascii_digit()),
         "string" => TEXTS.contains(&pointer),
         "empty string" => {
-            TEXTS.contains(&pointer) || BYTES.contains(&pointer) || pointer.ends_with("certificates/1/rawBytes")
+            TEXTS.contains(&pointer)
+                || BYTES.contains(&pointer)
+                || pointer.ends_with("certificates/1/rawBytes")
         }
         "array" => ["tlogEntries", "hashes", "rfc3161Timestamps"].iter().any(|list| pointer.ends_with(list)),
         "object" => pointer.ends_with("/publicKey") || pointer.ends_with("/timestampVerificationData"),
@@ -162,9 +166,16 @@ fn b08_unknown_fields_are_refused_at_every_level() {
         let mut levels = 0;
         for pointer in objects(&good) {
             let mut more = good.clone();
-            more.pointer_mut(&pointer).unwrap().as_object_mut().unwrap().insert("extra".to_owned(), json!(null));
+            more.pointer_mut(&pointer)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .insert("extra".to_owned(), json!(null));
             let found = read(&more);
-            assert!(matches!(&found, Err(Error::UnknownField { path }) if path.ends_with("extra")), "{pointer}: {found:?}");
+            assert!(
+                matches!(&found, Err(Error::UnknownField { path }) if path.ends_with("extra")),
+                "{pointer}: {found:?}"
+            );
             levels += 1;
         }
         assert!(levels >= 12, "{levels}");
@@ -174,7 +185,9 @@ fn b08_unknown_fields_are_refused_at_every_level() {
 fn objects(value: &Value) -> Vec<String> {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), value)).collect(),
-        Value::Array(elements) => elements.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
+        Value::Array(elements) => {
+            elements.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect()
+        }
         _ => return Vec::new(),
     };
     let below = children
@@ -234,7 +247,12 @@ fn b06_the_largest_honest_bundle_is_read() {
     let mut entry = entry(7);
     entry.inclusion_proof.hashes = vec![[3; 32]; 64];
     let chain = VerificationMaterial::CertificateChain(vec![vec![0x30; 4_000]; 32]);
-    let bundle = Bundle { material: chain, log_entries: vec![entry; 32], timestamps: vec![vec![1; 4_000]; 32], ..key_bundle() };
+    let bundle = Bundle {
+        material: chain,
+        log_entries: vec![entry; 32],
+        timestamps: vec![vec![1; 4_000]; 32],
+        ..key_bundle()
+    };
     assert_eq!(Bundle::from_json(bundle.to_json().as_bytes()).unwrap(), bundle);
 }
 
@@ -315,7 +333,8 @@ fn t05_an_identity_without_a_log_entry_is_refused() {
 #[test]
 fn d08_a_bundle_about_a_message_is_no_model_signature() {
     let mut json = json_of(&key_bundle());
-    let signature = json!({"messageDigest": {"algorithm": "SHA2_256", "digest": "AAAA"}, "signature": "AQID"});
+    let signature =
+        json!({"messageDigest": {"algorithm": "SHA2_256", "digest": "AAAA"}, "signature": "AQID"});
     json["messageSignature"] = signature;
     assert!(matches!(read(&json), Err(Error::NotAModelStatement { what: "bundle content", .. })));
     json.as_object_mut().unwrap().remove("dsseEnvelope");

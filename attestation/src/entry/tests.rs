@@ -169,7 +169,8 @@ fn b01_bodies_are_capped() {
 
 /// An entry exactly as Rekor v2 answers a submission.
 fn answer() -> Value {
-    let checkpoint = "log.example\n4\nIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI=\n\n\u{2014} log.example AAAAAAAA\n";
+    let checkpoint =
+        "log.example\n4\nIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI=\n\n\u{2014} log.example AAAAAAAA\n";
     json!({
         "logIndex": "3",
         "logId": {"keyId": STANDARD.encode([0x33; 32])},
@@ -188,7 +189,8 @@ fn answer() -> Value {
 }
 
 fn entry(text: &str) -> Result<TransparencyLogEntry, Error> {
-    parse(text.as_bytes(), Limits { bytes: 1 << 20, depth: 12, values: 4_096 }).and_then(TransparencyLogEntry::from_json)
+    parse(text.as_bytes(), Limits { bytes: 1 << 20, depth: 12, values: 4_096 })
+        .and_then(TransparencyLogEntry::from_json)
 }
 
 fn changed(path: &str, value: Value) -> Result<TransparencyLogEntry, Error> {

@@ -261,7 +261,8 @@ fn d12_duplicates_count_before_trailing_faults() {
 
 #[test]
 fn d13_64_bit_integers_have_one_spelling() {
-    for (text, value) in [("0", 0), ("1", 1), ("10", 10), ("9223372036854775807", 9_223_372_036_854_775_807)] {
+    for (text, value) in [("0", 0), ("1", 1), ("10", 10), ("9223372036854775807", 9_223_372_036_854_775_807)]
+    {
         assert_eq!(string(text).int64().unwrap(), value);
     }
     for text in [
@@ -304,7 +305,9 @@ fn d13_hexadecimal_is_lower_case_and_whole() {
 fn b03_base64_has_one_spelling() {
     assert_eq!(string("+/8=").base64().unwrap(), [0xfb, 0xff]);
     assert!(string("").base64().unwrap().is_empty());
-    for text in ["+/8", "-_8=", "+/9=", "+/8==", "+/8=\n", " +/8=", "+ /8=", "=", "====", "A", "AA", "AAA", "é"] {
+    for text in
+        ["+/8", "-_8=", "+/9=", "+/8==", "+/8=\n", " +/8=", "+ /8=", "=", "====", "A", "AA", "AAA", "é"]
+    {
         assert!(matches!(string(text).base64(), Err(Error::Shape { .. })), "{text:?}");
     }
 }
@@ -388,7 +391,9 @@ fn errors_say_where() {
     let text = r#"{"a":[{"b":{"c":1}},{"b":{"c":"x"}}]}"#;
     let mut object = read(text).unwrap().object().unwrap();
     let found = object.take("a", |list| {
-        list.list(9, |element| element.object()?.take("b", |b| b.object()?.take("c", |c| c.string().map(drop))))
+        list.list(9, |element| {
+            element.object()?.take("b", |b| b.object()?.take("c", |c| c.string().map(drop)))
+        })
     });
     assert_eq!(found.unwrap_err().to_string(), "a[0].b.c: expected a string");
 }

@@ -94,8 +94,10 @@ fn statements_are_read_as_they_are_written() {
         let name = ResourceName::parse("a 'quoted' näme.bin", Method::Files).unwrap();
         let resource = Resource { name, digest: vec![7; hash.digest_len()] };
         let serialization = Serialization { hash, allow_symlinks: true, ..Serialization::default() };
-        let statement =
-            Statement::new("\"ünicode\" \u{1f600} \n".to_owned(), Manifest::new(serialization, vec![resource]).unwrap());
+        let statement = Statement::new(
+            "\"ünicode\" \u{1f600} \n".to_owned(),
+            Manifest::new(serialization, vec![resource]).unwrap(),
+        );
         assert_same(&read(&json_of(&statement)).unwrap(), &statement);
     }
 }
@@ -227,14 +229,18 @@ fn d12_duplicate_keys_are_refused_at_every_level() {
 fn may_be_read(pointer: &str, change: &str) -> bool {
     let ignored = pointer == "/predicate/serialization/ignore_paths";
     match change {
-        "absent" => ignored || pointer.starts_with("/predicate/serialization/ignore_paths/") || one_less(pointer),
+        "absent" => {
+            ignored || pointer.starts_with("/predicate/serialization/ignore_paths/") || one_less(pointer)
+        }
         "null" => ignored,
         "array" => ignored,
         "true" | "false" => pointer == "/predicate/serialization/allow_symlinks",
         // A name is any text; "~" is a file name as good as any, in a list of files.
         "string" => {
             let file = pointer.starts_with("/predicate/resources/") && pointer.ends_with("/name");
-            pointer == "/subject/0/name" || file || pointer.starts_with("/predicate/serialization/ignore_paths/")
+            pointer == "/subject/0/name"
+                || file
+                || pointer.starts_with("/predicate/serialization/ignore_paths/")
         }
         "empty string" => pointer == "/subject/0/name",
         _ => false,
@@ -288,7 +294,10 @@ fn d13_digests_have_one_spelling() {
     }
     for length in [0, 31, 33, 64] {
         let bad = hex::encode(vec![0; length]);
-        assert!(matches!(changed("/subject/0/digest/sha256", json!(bad)), Err(Error::Shape { .. })), "{length}");
+        assert!(
+            matches!(changed("/subject/0/digest/sha256", json!(bad)), Err(Error::Shape { .. })),
+            "{length}"
+        );
         assert!(matches!(
             changed("/predicate/resources/0/digest", json!(bad)),
             Err(Error::Manifest { source: sealwax_model::Error::DigestLength { .. }, .. })
@@ -304,14 +313,20 @@ fn d13_digests_have_one_spelling() {
 fn d14_a_subject_needs_sha256_and_keeps_what_else_it_claims() {
     for weak in ["md5", "sha1", "sha512"] {
         let found = changed("/subject/0/digest", json!({weak: hex_of(1)}));
-        assert!(matches!(found, Err(Error::Missing { path }) if path == "subject[0].digest.sha256"), "{weak}");
+        assert!(
+            matches!(found, Err(Error::Missing { path }) if path == "subject[0].digest.sha256"),
+            "{weak}"
+        );
     }
     let claims = json!({"sha512": "00", "sha256": hex_of(1), "dirHash1": "h1:AA=="});
     let statement = changed("/subject/0/digest", claims).unwrap();
     assert_eq!(statement.root_digest, Some([1; 32]));
     let mut others = statement.other_digests;
     others.sort();
-    assert_eq!(others, [("dirHash1".to_owned(), "h1:AA==".to_owned()), ("sha512".to_owned(), "00".to_owned())]);
+    assert_eq!(
+        others,
+        [("dirHash1".to_owned(), "h1:AA==".to_owned()), ("sha512".to_owned(), "00".to_owned())]
+    );
     let found = changed("/subject/0/digest", json!({"sha256": hex_of(1), "sha512": 5}));
     assert!(matches!(found, Err(Error::Shape { path, .. }) if path == "subject[0].digest.sha512"));
 }
@@ -340,7 +355,21 @@ fn d15_names_that_are_one_file_are_refused() {
 #[test]
 fn f01_names_that_lead_elsewhere_are_refused() {
     for bad in [
-        "", "/a", "../a", "a/../b", "./a", "a//b", "a/", "a\\b", "C:\\a", "a\0", "a ", "a.", "NUL", "con.txt", "a\u{202e}b",
+        "",
+        "/a",
+        "../a",
+        "a/../b",
+        "./a",
+        "a//b",
+        "a/",
+        "a\\b",
+        "C:\\a",
+        "a\0",
+        "a ",
+        "a.",
+        "NUL",
+        "con.txt",
+        "a\u{202e}b",
     ] {
         for pointer in ["/predicate/resources/0/name", "/predicate/serialization/ignore_paths/0"] {
             let found = changed(pointer, json!(bad));
@@ -375,15 +404,30 @@ fn d16_unknown_methods_and_hashes_are_refused() {
 #[test]
 fn d16_shard_sizes_are_positive_whole_numbers() {
     let with_size = |size: &str| {
-        let text = json_of(&shards()).to_string().replace(r#""shard_size":4"#, &format!(r#""shard_size":{size}"#));
+        let text =
+            json_of(&shards()).to_string().replace(r#""shard_size":4"#, &format!(r#""shard_size":{size}"#));
         Statement::from_payload(text.as_bytes())
     };
     for good in ["4", "4.0", "4e0", "0.4e1", "40e-1"] {
         assert_same(&with_size(good).unwrap(), &shards());
     }
     for bad in [
-        "4.5", "0", "-0", "0.0", "-1", "-4.0", "1e300", "1e16", "9007199254740992.0", "18446744073709551616", "0.5",
-        "\"4\"", "null", "true", "[4]", "{}",
+        "4.5",
+        "0",
+        "-0",
+        "0.0",
+        "-1",
+        "-4.0",
+        "1e300",
+        "1e16",
+        "9007199254740992.0",
+        "18446744073709551616",
+        "0.5",
+        "\"4\"",
+        "null",
+        "true",
+        "[4]",
+        "{}",
     ] {
         let found = with_size(bad);
         assert!(matches!(found, Err(Error::Shape { .. } | Error::Missing { .. })), "{bad}: {found:?}");
@@ -473,7 +517,10 @@ fn d17_algorithm_and_digest_must_be_the_serializations() {
     let found = read(&blake2b);
     assert!(matches!(
         found,
-        Err(Error::Manifest { source: sealwax_model::Error::DigestLength { expected: 64, found: 32, .. }, .. })
+        Err(Error::Manifest {
+            source: sealwax_model::Error::DigestLength { expected: 64, found: 32, .. },
+            ..
+        })
     ));
 }
 

@@ -15,27 +15,34 @@ fn bundles_of_every_release_are_read() {
     let Some(folder) = find("model-signing") else { return };
     let mut checked = 0;
     for folder in list(&folder) {
-        let Some((version, method)) = name(&folder).strip_prefix('v').and_then(|name| name.split_once('-')) else {
+        let Some((version, method)) = name(&folder).strip_prefix('v').and_then(|name| name.split_once('-'))
+        else {
             continue;
         };
         let found = bundle(&folder.join("model.sig"));
         match method {
             "certificate" => {
                 let bundle = found.unwrap();
-                let VerificationMaterial::CertificateChain(chain) = &bundle.material else { panic!("{version}") };
+                let VerificationMaterial::CertificateChain(chain) = &bundle.material else {
+                    panic!("{version}")
+                };
                 assert!(chain.len() > 1, "{version}");
                 check_statement(&bundle, version);
             }
             "elliptic-key" => {
                 let bundle = found.unwrap();
-                let VerificationMaterial::PublicKey { hint, key } = &bundle.material else { panic!("{version}") };
+                let VerificationMaterial::PublicKey { hint, key } = &bundle.material else {
+                    panic!("{version}")
+                };
                 // Release 1.1 replaced the key by its hint.
                 assert_eq!((hint.is_empty(), key.is_some()), (version != "1.1.0", version != "1.1.0"));
                 check_statement(&bundle, version);
             }
             // Identities are logged by Rekor v1, whose entries are not read.
             "sigstore" => {
-                assert!(matches!(found, Err(Error::EntryKind { kind, version }) if kind == "dsse" && version == "0.0.1"));
+                assert!(
+                    matches!(found, Err(Error::EntryKind { kind, version }) if kind == "dsse" && version == "0.0.1")
+                );
             }
             other => panic!("{other}"),
         }
@@ -83,7 +90,8 @@ fn the_specifications_invalid_bundles_are_refused() {
 
 #[test]
 fn d08_the_specifications_wrong_predicate_is_refused_at_the_statement() {
-    let Some(path) = find("model-signing-spec/test-vectors/v1.0/invalid-payload/wrong-predicate.bundle.json") else {
+    let Some(path) = find("model-signing-spec/test-vectors/v1.0/invalid-payload/wrong-predicate.bundle.json")
+    else {
         return;
     };
     let bundle = bundle(&path).unwrap();
@@ -93,7 +101,9 @@ fn d08_the_specifications_wrong_predicate_is_refused_at_the_statement() {
 
 #[test]
 fn golden_statements_are_read() {
-    let Some(folder) = find("model-signing/testpayload/_signing/testdata/signing/TestPayload") else { return };
+    let Some(folder) = find("model-signing/testpayload/_signing/testdata/signing/TestPayload") else {
+        return;
+    };
     let mut checked = 0;
     for path in list(&folder) {
         match Statement::from_payload(&read(&path)) {

@@ -50,7 +50,9 @@ fn t03_bodies_of_a_real_log_are_written_as_they_were_read() {
 
 #[test]
 fn t03_the_entry_of_an_envelope_is_rebuilt_and_in_the_real_log() {
-    let Some(folder) = find("sigstore-conformance/assets/bundle-verify/rekor2-dsse-happy-path") else { return };
+    let Some(folder) = find("sigstore-conformance/assets/bundle-verify/rekor2-dsse-happy-path") else {
+        return;
+    };
     let bundle = Bundle::from_json(&read(&folder.join("bundle.sigstore.json"))).unwrap();
     let root = TrustedRoot::from_json(&read(&folder.join("trusted_root.json"))).unwrap();
     let VerificationMaterial::Certificate(leaf) = &bundle.material else { panic!() };
@@ -65,5 +67,6 @@ fn t03_the_entry_of_an_envelope_is_rebuilt_and_in_the_real_log() {
     let proof = &entry.inclusion_proof;
     let checkpoint = Checkpoint::open(proof.checkpoint.as_bytes(), &log.verifier_key().unwrap()).unwrap();
     let hashes: Vec<_> = proof.hashes.iter().copied().map(Hash::from_bytes).collect();
-    verify_inclusion(&Hash::leaf(&body), proof.log_index, checkpoint.size, &hashes, &checkpoint.root).unwrap();
+    verify_inclusion(&Hash::leaf(&body), proof.log_index, checkpoint.size, &hashes, &checkpoint.root)
+        .unwrap();
 }

@@ -35,7 +35,9 @@ fn roots_of_the_conformance_suite_are_read() {
                 read_roots += 1;
             }
             // A window without start is refused, never taken for unbounded (attack M08).
-            Err(Error::Missing { path }) if name(&folder) == "trust-root-tlog-missing-validity-start_fail" => {
+            Err(Error::Missing { path })
+                if name(&folder) == "trust-root-tlog-missing-validity-start_fail" =>
+            {
                 assert!(path.ends_with("validFor.start"), "{path}");
             }
             Err(error) => panic!("{}: {error}", name(&folder)),

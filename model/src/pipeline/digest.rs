@@ -94,3 +94,33 @@ impl Hasher {
 
 /// Fits the second-level cache of a core, so that what was just read is hashed from there.
 const BUFFER: usize = 256 * 1024;
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::as_conversions,
+    clippy::panic
+)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use std::{fs, os::fd::AsFd};
+
+    use super::*;
+
+    #[test]
+    fn f06_file_shorter_than_its_range_has_no_digest() {
+        let temporary = tempfile::tempdir().unwrap();
+        fs::write(temporary.path().join("file"), vec![1; BUFFER + 10]).unwrap();
+        let file = fs::File::open(temporary.path().join("file")).unwrap();
+        let end = BUFFER as u64 + 10;
+        let mut engine = Engine::new(Hash::Sha256);
+        let mut digest = |range| engine.digest(file.as_fd(), range, &mut |_| true);
+
+        assert!(matches!(digest(0..end + 1), Err(Interrupted::Truncated)));
+        assert!(matches!(digest(end..end + 1), Err(Interrupted::Truncated)));
+        let whole = digest(0..end).ok().unwrap();
+        assert_eq!(whole, Sha256::digest(vec![1; BUFFER + 10]).to_vec());
+    }
+}

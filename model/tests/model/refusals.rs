@@ -213,6 +213,21 @@ fn f09_unreadable_file_and_directory_are_named() {
     ));
 }
 
+#[test]
+fn f09_single_file_needs_no_right_to_list_its_directory() {
+    if rustix::process::geteuid().is_root() {
+        println!("skipped: directories that cannot be listed (root lists everything)");
+        return;
+    }
+    let model = Model::new(&[("file", b"1")]);
+    fs::set_permissions(model.root(), fs::Permissions::from_mode(0o100)).unwrap();
+    let hashed = hash_model(&model.path("file"), &HashOptions::default(), &());
+    let refused = model.plain();
+    fs::set_permissions(model.root(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(names(&hashed.unwrap()), ["."]);
+    assert!(matches!(refused, Err(Error::Unreadable { .. })));
+}
+
 /// Makes directories by their handles, for paths that are longer than a system call takes.
 fn nest(model: &Model, components: &[String], file: &str) {
     let flags = rustix::fs::OFlags::DIRECTORY;

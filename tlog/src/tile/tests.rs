@@ -102,7 +102,9 @@ fn t12_the_largest_tree_has_eight_levels() {
     assert_eq!(Tile::for_node(node, u64::MAX).unwrap(), Tile::hashes(7, 0, 255).unwrap());
     assert!(Tile::for_node(Node { level: 63, index: u64::MAX }, u64::MAX).is_err());
     assert!(Tile::for_node(Node { level: 255, index: 0 }, u64::MAX).is_err());
-    assert!(Tile::for_entry(u64::MAX, u64::MAX).is_ok());
+    assert!(Tile::for_entry(u64::MAX - 1, u64::MAX).is_ok());
+    assert!(matches!(Tile::for_entry(5, 5), Err(Error::IndexBeyondTree { index: 5, size: 5 })));
+    assert!(Tile::for_entry(0, 0).is_err());
 }
 
 #[test]

@@ -319,6 +319,3 @@ COMMIT;
 const SCHEMA_VERSION: i64 = 1;
 /// Above this size SQLite's own check takes longer than opening a log should.
 const QUICK_CHECK_BELOW: u64 = 8 * 1024 * 1024;
-
-#[cfg(test)]
-mod tests;

@@ -62,11 +62,16 @@ fn an_empty_batch_changes_nothing() {
 fn s16_duplicates_in_one_batch_and_across_batches_get_one_position() {
     let world = World::new();
     let mut log = world.create();
-    let entries: Vec<NewEntry<'_>> =
-        [b"a", b"b", b"a", b"a", b"c", b"b"].iter().map(|body| NewEntry { body: *body, envelope: None }).collect();
+    let entries: Vec<NewEntry<'_>> = [b"a", b"b", b"a", b"a", b"c", b"b"]
+        .iter()
+        .map(|body| NewEntry { body: *body, envelope: None })
+        .collect();
     let receipts = log.append(&entries).unwrap();
     assert_eq!(receipts.iter().map(|r| r.index).collect::<Vec<_>>(), [0, 1, 0, 0, 2, 1]);
-    assert_eq!(receipts.iter().map(|r| r.existing).collect::<Vec<_>>(), [false, false, true, true, false, true]);
+    assert_eq!(
+        receipts.iter().map(|r| r.existing).collect::<Vec<_>>(),
+        [false, false, true, true, false, true]
+    );
     assert_eq!(log.checkpoint().unwrap().size, 3);
 
     let note = log.note().unwrap().to_vec();
@@ -75,7 +80,9 @@ fn s16_duplicates_in_one_batch_and_across_batches_get_one_position() {
     assert_eq!(log.note().unwrap(), note, "nothing new, so nothing signed");
     let more = log.append(&[NewEntry { body: b"d", envelope: None }, entries[0]]).unwrap();
     assert_eq!(more.iter().map(|r| (r.index, r.existing)).collect::<Vec<_>>(), [(3, false), (0, true)]);
-    for (receipt, body) in receipts.iter().chain(&again).zip([b"a", b"b", b"a", b"a", b"c", b"b"].iter().cycle()) {
+    for (receipt, body) in
+        receipts.iter().chain(&again).zip([b"a", b"b", b"a", b"a", b"c", b"b"].iter().cycle())
+    {
         assert_receipt(receipt, *body, &world.verifier);
     }
     assert_clean(&log);
@@ -97,8 +104,9 @@ fn s16_empty_and_largest_entries_are_kept_and_larger_ones_refused() {
     let world = World::new();
     let mut log = world.create();
     let largest = vec![7u8; 65_535];
-    let receipts =
-        log.append(&[NewEntry { body: b"", envelope: None }, NewEntry { body: &largest, envelope: None }]).unwrap();
+    let receipts = log
+        .append(&[NewEntry { body: b"", envelope: None }, NewEntry { body: &largest, envelope: None }])
+        .unwrap();
     assert_receipt(&receipts[0], b"", &world.verifier);
     assert_receipt(&receipts[1], &largest, &world.verifier);
     assert_eq!((log.entry(0).unwrap(), log.entry(1).unwrap()), (Vec::new(), largest));
@@ -207,7 +215,8 @@ fn the_published_tree_is_what_c2sp_tlog_tiles_serves() {
     let mut log = world.create();
     append(&mut log, 0..2);
     append(&mut log, 2..3);
-    let served: Vec<String> = files(&world.path().join("tiles")).iter().map(|f| f.display().to_string()).collect();
+    let served: Vec<String> =
+        files(&world.path().join("tiles")).iter().map(|f| f.display().to_string()).collect();
     let expected =
         ["checkpoint", "tile/0/000.p/2", "tile/0/000.p/3", "tile/entries/000.p/2", "tile/entries/000.p/3"];
     assert_eq!(served, expected);

@@ -1,1 +1,165 @@
-//! .
+//! One changed byte in any file of the log, and files that are cut short, emptied, filled with zeros or gone.
+
+use std::path::Path;
+
+use sealwax_transparency_log::{Damage, LogView, Report};
+
+use crate::world::{World, append, assert_extends, body, envelope_fits, files, try_append};
+
+/// 300 entries in two batches: a full tile and bundle, partial ones of two levels, and narrower versions of those.
+fn world() -> World {
+    let world = World::with_entries(290);
+    let (mut log, _) = world.open().unwrap();
+    append(&mut log, 290..300);
+    drop(log);
+    world
+}
+
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    RefusedAtOpen,
+    FoundByCheck(Vec<Damage>),
+    FailedAtAppend,
+    Harmless,
+}
+
+/// Opens, checks, appends, checks again. Harmless is only what leaves every entry and every proof as it was.
+fn judge(world: &World, note: &[u8]) -> Verdict {
+    let Ok((mut log, _)) = world.open() else { return Verdict::RefusedAtOpen };
+    let report = log.check(&envelope_fits).unwrap();
+    if !report.is_clean() {
+        return Verdict::FoundByCheck(report.damage);
+    }
+    if try_append(&mut log, 300..303).is_err() {
+        return Verdict::FailedAtAppend;
+    }
+    assert_extends(&log, &[note.to_vec()], &world.verifier);
+    for index in [0, 128, 255, 256, 299, 302] {
+        assert_eq!(log.entry(index).unwrap(), body(index));
+    }
+    assert!(log.check(&envelope_fits).unwrap().is_clean());
+    Verdict::Harmless
+}
+
+#[test]
+fn s07_a_changed_bit_in_any_public_file_is_found_and_named() {
+    let intact = world();
+    let note = intact.view().unwrap().note().to_vec();
+    let mut tried = 0;
+    for file in files(&intact.path()) {
+        let name = file.to_str().unwrap();
+        if !name.starts_with("tiles/") && !name.starts_with("envelopes/") {
+            continue;
+        }
+        let length = std::fs::read(intact.path().join(&file)).unwrap().len();
+        for (offset, bit) in
+            [(0, 0), (1, 3), (length / 3, 7), (length / 2, 5), (length - 2, 6), (length - 1, 1)]
+        {
+            let world = intact.copy();
+            flip(&world.path().join(&file), offset, bit);
+            tried += 1;
+            // Without the anchor, a reader's check names exactly the file.
+            match LogView::open(&world.path(), &world.verifier) {
+                Err(_) => assert_eq!(name, "tiles/checkpoint"),
+                Ok(view) => {
+                    let report = view.check(&envelope_fits).unwrap();
+                    assert_eq!(paths(&report), [name], "bit {bit} of byte {offset}");
+                }
+            }
+            assert_ne!(judge(&world, &note), Verdict::Harmless, "{name}: bit {bit} of byte {offset}");
+        }
+    }
+    assert!(tried > 40, "{tried}");
+}
+
+#[test]
+fn s07_a_changed_bit_anywhere_in_the_database_is_found_or_harmless() {
+    let intact = world();
+    let note = intact.view().unwrap().note().to_vec();
+    let length = std::fs::read(intact.path().join("anchor.db")).unwrap().len();
+    let mut verdicts = [0; 4];
+    // The whole header, then samples over all pages.
+    for offset in (0..108).chain((108..length).step_by(251)) {
+        let world = intact.copy();
+        flip(&world.path().join("anchor.db"), offset, (offset % 8) as u32);
+        let place = match judge(&world, &note) {
+            Verdict::RefusedAtOpen => 0,
+            Verdict::FoundByCheck(_) => 1,
+            Verdict::FailedAtAppend => 2,
+            Verdict::Harmless => 3,
+        };
+        verdicts[place] += 1;
+    }
+    println!("database: refused, found by check, failed at append, harmless: {verdicts:?}");
+    assert!(verdicts[0] > 0 && verdicts[1] > 0);
+}
+
+#[test]
+fn s08_cut_emptied_zeroed_and_missing_files_are_found() {
+    let intact = world();
+    let note = intact.view().unwrap().note().to_vec();
+    for file in files(&intact.path()) {
+        let name = file.to_str().unwrap();
+        if name == "lock" {
+            continue;
+        }
+        let whole = std::fs::read(intact.path().join(&file)).unwrap();
+        let mut zero_tail = whole.clone();
+        let from = whole.len() - whole.len().min(512);
+        zero_tail[from..].fill(0);
+        let cut = |by: usize| whole[..whole.len().saturating_sub(by)].to_vec();
+        let variants =
+            [Some(cut(1)), Some(cut(512)), Some(cut(4096)), Some(Vec::new()), Some(zero_tail), None];
+        for (number, contents) in variants.into_iter().enumerate() {
+            // A lost envelope is missed by whoever looks for it: entries are opaque here.
+            if contents.as_ref() == Some(&whole) || (contents.is_none() && name.starts_with("envelopes/")) {
+                continue;
+            }
+            let world = intact.copy();
+            let path = world.path().join(&file);
+            match &contents {
+                Some(bytes) => std::fs::write(&path, bytes).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            let verdict = judge(&world, &note);
+            let superseded = contents.is_none() && (name.ends_with(".p/34"));
+            assert_eq!(verdict == Verdict::Harmless, superseded, "{name}, variant {number}: {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn s07_two_damaged_files_are_both_named() {
+    let world = world();
+    flip(&world.path().join("tiles/tile/entries/000"), 100, 1);
+    flip(&world.path().join("tiles/tile/0/001.p/44"), 100, 1);
+    let report = world.view().unwrap().check(&envelope_fits).unwrap();
+    let mut named = paths(&report);
+    named.sort_unstable();
+    assert_eq!(named, ["tiles/tile/0/001.p/44", "tiles/tile/entries/000"]);
+}
+
+#[test]
+fn s07_a_damaged_tile_on_the_right_edge_is_not_built_upon() {
+    for file in ["tiles/tile/0/001.p/44", "tiles/tile/1/000.p/1", "tiles/tile/entries/001.p/44"] {
+        let world = world();
+        flip(&world.path().join(file), 20, 1);
+        assert!(world.open().is_err(), "{file}");
+    }
+    // A full last tile is outside the edge and looked at all the same.
+    for file in ["tiles/tile/0/000", "tiles/tile/1/000.p/1", "tiles/tile/entries/000"] {
+        let world = World::with_entries(256);
+        flip(&world.path().join(file), 20, 1);
+        assert!(world.open().is_err(), "{file}");
+    }
+}
+
+fn flip(path: &Path, offset: usize, bit: u32) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[offset] ^= 1 << bit;
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn paths(report: &Report) -> Vec<&str> {
+    report.damage.iter().map(|damage| damage.path.as_str()).collect()
+}

@@ -11,7 +11,8 @@ use crate::world::{World, append, assert_clean, assert_extends, assert_receipt, 
 /// The files below `tiles/` must be exactly the tiles of the tree, and for incomplete ones also narrower versions.
 fn assert_tiles(world: &World, log: &Log) {
     let size = log.checkpoint().unwrap().size;
-    let expected: BTreeSet<String> = Tile::all_hashes(size).chain(Tile::all_entries(size)).map(|t| t.path()).collect();
+    let expected: BTreeSet<String> =
+        Tile::all_hashes(size).chain(Tile::all_entries(size)).map(|t| t.path()).collect();
     let partial: BTreeSet<String> = Tile::partials(size).map(|tile| folder(&tile.path())).collect();
     let found: BTreeSet<String> = files(&world.path().join("tiles/tile"))
         .iter()

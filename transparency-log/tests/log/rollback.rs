@@ -72,7 +72,10 @@ fn s08_deleted_tiles_are_refused() {
     let (world, _) = grown();
     std::fs::remove_dir_all(world.path().join("tiles")).unwrap();
     let refused = world.open();
-    assert!(matches!(refused, Err(Error::RolledBack { older: Part::Tiles, anchor_size: 9, found_size: None })));
+    assert!(matches!(
+        refused,
+        Err(Error::RolledBack { older: Part::Tiles, anchor_size: 9, found_size: None })
+    ));
 }
 
 #[test]
@@ -94,7 +97,10 @@ fn s08_a_lost_write_ahead_log_is_noticed() {
         }
         std::fs::remove_file(world.path().join("anchor.db-shm")).unwrap();
         let refused = world.open();
-        assert!(matches!(refused, Err(Error::RolledBack { older: Part::Anchor, .. })), "{length:?}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Error::RolledBack { older: Part::Anchor, .. })),
+            "{length:?}: {refused:?}"
+        );
     }
     let without_index = crashed.copy();
     std::fs::remove_file(without_index.path().join("anchor.db-shm")).unwrap();
@@ -163,7 +169,11 @@ fn s14_a_wrong_index_gives_no_receipt_and_is_rebuilt() {
     drop(log);
 
     // Lost rows are noticed by their number, and rebuilt from tiles that were verified first.
-    for statement in ["DELETE FROM leaf WHERE position = 3", "DELETE FROM leaf", "UPDATE leaf SET position = 9 WHERE position = 4"] {
+    for statement in [
+        "DELETE FROM leaf WHERE position = 3",
+        "DELETE FROM leaf",
+        "UPDATE leaf SET position = 9 WHERE position = 4",
+    ] {
         sql(statement);
         let (log, recovery) = world.open().unwrap();
         assert!(recovery.rebuilt_index);
@@ -180,7 +190,13 @@ fn s14_the_index_is_not_rebuilt_from_damaged_tiles() {
     bytes[3] ^= 1;
     std::fs::write(&bundle, &bytes).unwrap();
     world.open().unwrap();
-    rusqlite::Connection::open(world.path().join("anchor.db")).unwrap().execute_batch("DELETE FROM leaf").unwrap();
+    rusqlite::Connection::open(world.path().join("anchor.db"))
+        .unwrap()
+        .execute_batch("DELETE FROM leaf")
+        .unwrap();
     let refused = world.open();
-    assert!(matches!(&refused, Err(Error::Damaged { path, .. }) if path == "tiles/tile/entries/000"), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Error::Damaged { path, .. }) if path == "tiles/tile/entries/000"),
+        "{refused:?}"
+    );
 }

@@ -7,24 +7,24 @@ use sealwax_keys::{KeyFile, KeyKind, SecretKey};
 use sealwax_tlog::{Checkpoint, Hash, VerifierKey, proof};
 use sealwax_transparency_log::{Anchor, Error, Log, LogKey, LogView, NewEntry, Receipt, Recovery, Storage};
 
-pub const ORIGIN: &str = "log.example/test";
+pub(crate) const ORIGIN: &str = "log.example/test";
 
-pub struct World {
+pub(crate) struct World {
     directory: tempfile::TempDir,
     key_text: String,
-    pub verifier: VerifierKey,
+    pub(crate) verifier: VerifierKey,
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         let secret = SecretKey::generate(KeyKind::Ed25519).unwrap();
         let verifier = VerifierKey::from_ed25519(ORIGIN, secret.public_key()).unwrap();
         let key_text = secret.to_pkcs8_pem(None).unwrap().to_string();
-        World { directory: tempfile::tempdir().unwrap(), key_text, verifier }
+        World { directory: directory(), key_text, verifier }
     }
 
     /// A world with a log of `size` entries, appended in one batch, and closed.
-    pub fn with_entries(size: u64) -> World {
+    pub(crate) fn with_entries(size: u64) -> World {
         let world = World::new();
         let mut log = world.create();
         append(&mut log, 0..size);
@@ -32,57 +32,65 @@ impl World {
         world
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("log")
     }
 
-    pub fn key(&self) -> LogKey {
+    pub(crate) fn key(&self) -> LogKey {
         let Ok(KeyFile::Plain(secret)) = KeyFile::parse(self.key_text.as_bytes()) else { panic!("test key") };
         LogKey::new(ORIGIN, secret).unwrap()
     }
 
-    pub fn sign(&self, checkpoint: &Checkpoint) -> Vec<u8> {
+    pub(crate) fn sign(&self, checkpoint: &Checkpoint) -> Vec<u8> {
         let Ok(KeyFile::Plain(secret)) = KeyFile::parse(self.key_text.as_bytes()) else { panic!("test key") };
         checkpoint.sign(&secret).unwrap().to_bytes()
     }
 
-    pub fn create(&self) -> Log {
+    pub(crate) fn create(&self) -> Log {
         Log::create(&self.path(), self.key(), |_| false).unwrap()
     }
 
-    pub fn open(&self) -> Result<(Log, Recovery), Error> {
+    pub(crate) fn open(&self) -> Result<(Log, Recovery), Error> {
         Log::open(&self.path(), self.key(), |_| false)
     }
 
-    pub fn view(&self) -> Result<LogView, Error> {
+    pub(crate) fn view(&self) -> Result<LogView, Error> {
         LogView::open(&self.path(), &self.verifier)
     }
 
     /// A second world with the same key and a copy of the files as they are now.
-    pub fn copy(&self) -> World {
-        let directory = tempfile::tempdir().unwrap();
+    pub(crate) fn copy(&self) -> World {
+        let directory = directory();
         copy_tree(&self.path(), &directory.path().join("log"));
         World { directory, key_text: self.key_text.clone(), verifier: self.verifier.clone() }
     }
 
     /// Checks that the stored log is whole, and that the earlier signed notes all lead to it.
-    pub fn assert_sound(&self, earlier: &[Vec<u8>]) {
+    pub(crate) fn assert_sound(&self, earlier: &[Vec<u8>]) {
         let (log, _) = self.open().unwrap();
         assert_clean(&log);
         assert_extends(&log, earlier, &self.verifier);
     }
 }
 
-pub fn body(index: u64) -> Vec<u8> {
+/// A temporary directory in memory where there is such a place: flushing thousands of copies to disk proves nothing more.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+pub(crate) fn body(index: u64) -> Vec<u8> {
     format!("entry {index}").into_bytes()
 }
 
-pub fn append<S: Storage, A: Anchor>(log: &mut Log<S, A>, range: Range<u64>) -> Vec<Receipt> {
+pub(crate) fn append<S: Storage, A: Anchor>(log: &mut Log<S, A>, range: Range<u64>) -> Vec<Receipt> {
     try_append(log, range).unwrap()
 }
 
 /// Appends one entry per number, each with an envelope that is its own body.
-pub fn try_append<S: Storage, A: Anchor>(log: &mut Log<S, A>, range: Range<u64>) -> Result<Vec<Receipt>, Error> {
+pub(crate) fn try_append<S: Storage, A: Anchor>(
+    log: &mut Log<S, A>,
+    range: Range<u64>,
+) -> Result<Vec<Receipt>, Error> {
     let bodies: Vec<Vec<u8>> = range.map(body).collect();
     let digests: Vec<[u8; 32]> = bodies.iter().map(|body| digest(body)).collect();
     // One envelope per batch keeps the directories of large logs small.
@@ -90,33 +98,41 @@ pub fn try_append<S: Storage, A: Anchor>(log: &mut Log<S, A>, range: Range<u64>)
         .iter()
         .zip(&digests)
         .enumerate()
-        .map(|(i, (body, digest))| NewEntry { body, envelope: (i == 0).then_some((digest.as_slice(), body.as_slice())) })
+        .map(|(i, (body, digest))| NewEntry {
+            body,
+            envelope: (i == 0).then_some((digest.as_slice(), body.as_slice())),
+        })
         .collect();
     log.append(&entries)
 }
 
 /// Any function of the bytes will do as the digest of an envelope; the log does not compute it.
-pub fn digest(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
     *Hash::leaf(bytes).as_bytes()
 }
 
-pub fn envelope_fits(stored: &[u8], bytes: &[u8]) -> bool {
+pub(crate) fn envelope_fits(stored: &[u8], bytes: &[u8]) -> bool {
     digest(bytes) == stored
 }
 
-pub fn assert_receipt(receipt: &Receipt, body: &[u8], verifier: &VerifierKey) {
+pub(crate) fn assert_receipt(receipt: &Receipt, body: &[u8], verifier: &VerifierKey) {
     let checkpoint = Checkpoint::open(&receipt.checkpoint, verifier).unwrap();
     assert_eq!((receipt.leaf, receipt.size), (Hash::leaf(body), checkpoint.size));
-    proof::verify_inclusion(&receipt.leaf, receipt.index, receipt.size, &receipt.proof, &checkpoint.root).unwrap();
+    proof::verify_inclusion(&receipt.leaf, receipt.index, receipt.size, &receipt.proof, &checkpoint.root)
+        .unwrap();
 }
 
-pub fn assert_clean<S: Storage, A: Anchor>(log: &Log<S, A>) {
+pub(crate) fn assert_clean<S: Storage, A: Anchor>(log: &Log<S, A>) {
     let report = log.check(&envelope_fits).unwrap();
     assert!(report.is_clean(), "{report:?}");
 }
 
 /// Every earlier signed note must be consistent with the newest one.
-pub fn assert_extends<S: Storage, A: Anchor>(log: &Log<S, A>, earlier: &[Vec<u8>], verifier: &VerifierKey) {
+pub(crate) fn assert_extends<S: Storage, A: Anchor>(
+    log: &Log<S, A>,
+    earlier: &[Vec<u8>],
+    verifier: &VerifierKey,
+) {
     let newest = Checkpoint::open(log.note().unwrap(), verifier).unwrap();
     for note in earlier {
         let old = Checkpoint::open(note, verifier).unwrap();
@@ -126,20 +142,24 @@ pub fn assert_extends<S: Storage, A: Anchor>(log: &Log<S, A>, earlier: &[Vec<u8>
 }
 
 /// Lists all files below a directory, relative to it and sorted.
-pub fn files(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { found.push(path.strip_prefix(root).unwrap().to_owned()) }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                found.push(path.strip_prefix(root).unwrap().to_owned())
+            }
         }
     }
     found.sort();
     found
 }
 
-pub fn copy_tree(from: &Path, to: &Path) {
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     for file in files(from) {
         let target = to.join(&file);
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
