@@ -70,7 +70,8 @@ impl Progress for () {
 /// Refuses symbolic links unless the parameters allow them, special files, names that are no
 /// [`ModelPath`](crate::ModelPath) and a model without files. Whatever changes between being listed and the end is
 /// [`Error::ChangedWhileHashing`]; the manifest is of bytes that all were in place at one time, as far as the system's
-/// time stamps tell: what another process writes through a mapping made earlier may escape them.
+/// time stamps tell. They do not tell of two things: a single `write` call that began before the walk and is still
+/// going on, and writing through a memory mapping that was made and first written through before it.
 pub fn hash_model(root: &Path, options: &HashOptions, progress: &dyn Progress) -> Result<Hashed, Error> {
     let tree = walk::walk(root, options, progress)?;
     let bytes = tree.files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.seen.size));

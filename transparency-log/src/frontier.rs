@@ -60,11 +60,6 @@ impl Frontier {
         self.size
     }
 
-    /// Returns the entries of the partial bundle.
-    pub(crate) fn last_entries(&self) -> &[Vec<u8>] {
-        &self.entries
-    }
-
     /// Returns the compact right edge, from which roots are computed.
     pub(crate) fn edge(&self) -> Result<RightEdge> {
         let hash = |node: Node| {

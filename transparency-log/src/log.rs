@@ -336,7 +336,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
             other => return Err(disagreement(&checkpoint, other.map(|(_, published)| published))),
         }
         let frontier = Frontier::load(&self.storage, checkpoint.size, &checkpoint.root)?;
-        tree::check_last_leaf(&self.storage, &checkpoint)?;
+        tree::check_last_full_tile(&self.storage, &checkpoint)?;
         if !self.anchor.is_indexed(checkpoint.size)? {
             let leaves = check::leaves(&self.storage, &checkpoint)?;
             self.anchor.rebuild(&leaves)?;

@@ -59,10 +59,11 @@ impl<'a> Prover<'a> {
 
 type Fetch<'a> = Box<dyn Fn(&Tile) -> Result<Vec<u8>> + 'a>;
 
-/// Checks the bundle and the tiles above the last leaf, which are full, and so outside the frontier, when the size is a
-/// multiple of 256.
-pub(crate) fn check_last_leaf<S: Storage>(storage: &S, checkpoint: &Checkpoint) -> Result<()> {
-    let Some(last) = checkpoint.size.checked_sub(1) else { return Ok(()) };
+/// Checks the last bundle and the tiles above it when all of them are full, and so not part of the frontier.
+pub(crate) fn check_last_full_tile<S: Storage>(storage: &S, checkpoint: &Checkpoint) -> Result<()> {
+    let Some(last) = checkpoint.size.checked_sub(1).filter(|_| checkpoint.size.is_multiple_of(256)) else {
+        return Ok(());
+    };
     let bundle = Tile::for_entry(last, checkpoint.size)?;
     let leaves: Vec<Hash> = read_entries(storage, &bundle)?.iter().map(|entry| Hash::leaf(entry)).collect();
     let tile = Tile::hashes(0, bundle.index(), bundle.width())?;

@@ -37,8 +37,7 @@ impl World {
     }
 
     pub(crate) fn key(&self) -> LogKey {
-        let Ok(KeyFile::Plain(secret)) = KeyFile::parse(self.key_text.as_bytes()) else { panic!("test key") };
-        LogKey::new(ORIGIN, secret).unwrap()
+        key(&self.key_text)
     }
 
     pub(crate) fn sign(&self, checkpoint: &Checkpoint) -> Vec<u8> {
@@ -58,6 +57,11 @@ impl World {
         LogView::open(&self.path(), &self.verifier)
     }
 
+    /// The key as text, for another process.
+    pub(crate) fn key_text(&self) -> &str {
+        &self.key_text
+    }
+
     /// A second world with the same key and a copy of the files as they are now.
     pub(crate) fn copy(&self) -> World {
         let directory = directory();
@@ -71,6 +75,11 @@ impl World {
         assert_clean(&log);
         assert_extends(&log, earlier, &self.verifier);
     }
+}
+
+pub(crate) fn key(text: &str) -> LogKey {
+    let Ok(KeyFile::Plain(secret)) = KeyFile::parse(text.as_bytes()) else { panic!("test key") };
+    LogKey::new(ORIGIN, secret).unwrap()
 }
 
 /// A temporary directory in memory where there is such a place: flushing thousands of copies to disk proves nothing more.
