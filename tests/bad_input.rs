@@ -1,5 +1,14 @@
 //! Bad input on the command line: a clear error, the right exit code, nothing half-written, nothing lost.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -277,6 +286,23 @@ fn every_changed_character_of_a_bundle_is_refused_or_means_the_same() {
         let run = sandbox.run(["verify", "m", "--signature", "bad.sig"]);
         assert_eq!(run.code, Some(1), "byte {offset}: {run:?}");
     }
+}
+
+#[test]
+fn t06_an_unchecked_promise_or_time_is_refused_even_beside_a_good_proof() {
+    let sandbox = signed();
+    let good = fs::read_to_string(sandbox.at("m/model.sig")).unwrap();
+    for claim in [r#""inclusionPromise":{"signedEntryTimestamp":"AAAA"}"#, r#""integratedTime":"1700000000""#]
+    {
+        sandbox.write(
+            "bad.sig",
+            good.replacen(r#""inclusionProof""#, &format!(r#"{claim},"inclusionProof""#), 1),
+        );
+        assert_eq!(sandbox.rejected(["verify", "m", "--signature", "bad.sig"]), "D16-unsupported", "{claim}");
+    }
+    let neutral = r#""inclusionPromise":null,"integratedTime":"0","inclusionProof""#;
+    sandbox.write("same.sig", good.replacen(r#""inclusionProof""#, neutral, 1));
+    sandbox.ok(["verify", "m", "--signature", "same.sig"]);
 }
 
 #[test]

@@ -2,6 +2,15 @@
 //!
 //! The counts are small samples for every change; `SEALWAX_CRASH_ROUNDS` multiplies them for long runs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +19,8 @@ use std::time::Duration;
 use sealwax_tests::{Run, Sandbox};
 
 fn rounds(small: u64) -> u64 {
-    let times = std::env::var("SEALWAX_CRASH_ROUNDS").ok().and_then(|times| times.parse().ok()).unwrap_or(1_u64);
+    let times =
+        std::env::var("SEALWAX_CRASH_ROUNDS").ok().and_then(|times| times.parse().ok()).unwrap_or(1_u64);
     small.saturating_mul(times)
 }
 
@@ -59,7 +69,11 @@ fn s01_s15_killed_at_any_moment_nothing_acknowledged_is_lost() {
     }
     assert!(killed > 0, "no kill hit");
     let run = sandbox.ok(["instance", "show"]);
-    eprintln!("{killed} kills, {} acknowledged: {}", acknowledged.len(), run.stdout.lines().nth(2).unwrap_or_default());
+    eprintln!(
+        "{killed} kills, {} acknowledged: {}",
+        acknowledged.len(),
+        run.stdout.lines().nth(2).unwrap_or_default()
+    );
     check(&sandbox, &sandbox.instance(), &acknowledged);
     let indices: std::collections::BTreeSet<u64> = acknowledged.iter().map(|(_, index)| *index).collect();
     assert_eq!(indices.len(), acknowledged.len(), "an index was given twice");
@@ -130,7 +144,8 @@ impl Disk {
         fs::create_dir(&mount_point).unwrap();
         fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
         let disk = Self { image, mount_point };
-        let tools = quiet(Command::new("xfs_io").arg("-V")) && quiet(Command::new("mkfs.ext4").arg("-q").arg(&disk.image));
+        let tools = quiet(Command::new("xfs_io").arg("-V"))
+            && quiet(Command::new("mkfs.ext4").arg("-q").arg(&disk.image));
         if tools && disk.mount() {
             return Some(disk);
         }
@@ -144,8 +159,14 @@ impl Disk {
 
     /// Drops everything that was not flushed, as the EXT4_IOC_SHUTDOWN call without flushing does, and mounts again.
     fn cut_power(&self) {
-        assert!(quiet(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.mount_point)), "no power cut");
-        assert!(quiet(Command::new("umount").arg(&self.mount_point)) && self.mount(), "no mount after the cut");
+        assert!(
+            quiet(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.mount_point)),
+            "no power cut"
+        );
+        assert!(
+            quiet(Command::new("umount").arg(&self.mount_point)) && self.mount(),
+            "no mount after the cut"
+        );
     }
 }
 

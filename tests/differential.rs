@@ -1,5 +1,14 @@
 //! `tlog` against an independent implementation: `rs_merkle` with RFC 6962's hashes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rs_merkle::{Hasher, MerkleTree};

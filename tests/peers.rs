@@ -2,6 +2,15 @@
 //!
 //! The clients are found through `SEALWAX_PEERS` or the search path; a test whose client is absent says that it was skipped.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,7 +35,12 @@ fn sandbox() -> Sandbox {
 }
 
 fn run<S: AsRef<OsStr>>(program: &Path, sandbox: &Sandbox, arguments: impl IntoIterator<Item = S>) -> Output {
-    Command::new(program).args(arguments).current_dir(sandbox.path()).env("HOME", sandbox.at("home")).output().unwrap()
+    Command::new(program)
+        .args(arguments)
+        .current_dir(sandbox.path())
+        .env("HOME", sandbox.at("home"))
+        .output()
+        .unwrap()
 }
 
 fn accepts<S: AsRef<OsStr>>(program: &Path, sandbox: &Sandbox, arguments: impl IntoIterator<Item = S>) {
@@ -63,10 +77,24 @@ fn model_signing_accepts_our_ignored_paths_and_single_files() {
     sandbox.write("m/tokenizer/.gitignore", "x");
     sandbox.write("m/.git/config", "x");
     sandbox.ok(["sign", "m", "--key", "p256.pem", "--ignore-path", "a"]);
-    let verify = ["verify", "key", "m", "--signature", "m/model.sig", "--public_key", "p256.pub", "--ignore-paths", "m/a"];
+    let verify = [
+        "verify",
+        "key",
+        "m",
+        "--signature",
+        "m/model.sig",
+        "--public_key",
+        "p256.pub",
+        "--ignore-paths",
+        "m/a",
+    ];
     accepts(&model_signing, &sandbox, verify);
     sandbox.ok(["sign", "m/weights.bin", "--key", "p384.pem", "--signature", "w.sig"]);
-    accepts(&model_signing, &sandbox, ["verify", "key", "m/weights.bin", "--signature", "w.sig", "--public_key", "p384.pub"]);
+    accepts(
+        &model_signing,
+        &sandbox,
+        ["verify", "key", "m/weights.bin", "--signature", "w.sig", "--public_key", "p384.pub"],
+    );
 }
 
 #[test]
@@ -76,7 +104,11 @@ fn we_accept_key_signatures_by_model_signing() {
     sandbox.write("m/.gitattributes", "*.bin lfs");
     for kind in ["p256", "p384"] {
         let (private, public) = (format!("{kind}.pem"), format!("{kind}.pub"));
-        accepts(&model_signing, &sandbox, ["sign", "key", "m", "--signature", "m/model.sig", "--private_key", &private]);
+        accepts(
+            &model_signing,
+            &sandbox,
+            ["sign", "key", "m", "--signature", "m/model.sig", "--private_key", &private],
+        );
         let verify = ["verify", "m", "--key", &public, "--no-log"];
         sandbox.ok(verify);
         let logged = sandbox.run(["verify", "m", "--key", &public]);
@@ -85,15 +117,32 @@ fn we_accept_key_signatures_by_model_signing() {
         assert_eq!(sandbox.rejected(verify), "D10-model-differs");
         sandbox.write("m/config.json", br#"{"layers":2}"#);
     }
-    let sign = ["sign", "key", "m", "--signature", "m/model.sig", "--private_key", "p256.pem", "--ignore-paths", "m/a"];
+    let sign = [
+        "sign",
+        "key",
+        "m",
+        "--signature",
+        "m/model.sig",
+        "--private_key",
+        "p256.pem",
+        "--ignore-paths",
+        "m/a",
+    ];
     accepts(&model_signing, &sandbox, sign);
     assert_eq!(sandbox.rejected(["verify", "m", "--key", "p256.pub", "--no-log"]), "F05-ignored-present");
     sandbox.ok(["verify", "m", "--key", "p256.pub", "--no-log", "--ignore-path", "a"]);
-    accepts(&model_signing, &sandbox, ["sign", "key", "m/weights.bin", "--signature", "w.sig", "--private_key", "p256.pem"]);
+    accepts(
+        &model_signing,
+        &sandbox,
+        ["sign", "key", "m/weights.bin", "--signature", "w.sig", "--private_key", "p256.pem"],
+    );
     sandbox.ok(["verify", "m/weights.bin", "--signature", "w.sig", "--key", "p256.pub", "--no-log"]);
     // No log entry, and a log is demanded.
     sandbox.ok(["instance", "init"]);
-    assert_eq!(sandbox.rejected(["verify", "m", "--key", "p256.pub", "--ignore-path", "a"]), "T05-log-entry-missing");
+    assert_eq!(
+        sandbox.rejected(["verify", "m", "--key", "p256.pub", "--ignore-path", "a"]),
+        "T05-log-entry-missing"
+    );
 }
 
 #[test]
@@ -117,7 +166,19 @@ fn certificates_both_ways() {
     accepts(
         &model_signing,
         &sandbox,
-        ["sign", "certificate", "m", "--signature", "m/model.sig", "--private_key", "leaf.key", "--signing_certificate", "leaf.pem", "--certificate_chain", "intermediate.pem"],
+        [
+            "sign",
+            "certificate",
+            "m",
+            "--signature",
+            "m/model.sig",
+            "--private_key",
+            "leaf.key",
+            "--signing_certificate",
+            "leaf.pem",
+            "--certificate_chain",
+            "intermediate.pem",
+        ],
     );
     let verify = ["verify", "m", "--certificate-chain", "root.pem", "--no-log"];
     sandbox.ok(verify);
@@ -140,8 +201,15 @@ fn cosign_accepts_our_bundles_with_log_entry_and_checkpoint() {
     let digest = digest["root_digest"].as_str().unwrap().to_owned();
     let verify = |digest: &str, root: &Path| {
         let root = root.display().to_string();
-        let arguments =
-            ["verify-blob-attestation", "--key", "p256.pub", "--bundle", "m/model.sig", "--trusted-root", &root];
+        let arguments = [
+            "verify-blob-attestation",
+            "--key",
+            "p256.pub",
+            "--bundle",
+            "m/model.sig",
+            "--trusted-root",
+            &root,
+        ];
         let predicate =
             ["--type", "https://model_signing/signature/v1.0", "--digest", digest, "--digestAlg", "sha256"];
         run(&cosign, &sandbox, arguments.iter().chain(&predicate))
@@ -166,14 +234,17 @@ fn every_historic_key_and_certificate_bundle_verifies() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let trust = match name.rsplit_once('-') {
             Some((_, "key")) => ["--key", public.to_str().unwrap()],
-            Some((version, "certificate")) if version.starts_with('v') => ["--certificate-chain", ca.to_str().unwrap()],
+            Some((version, "certificate")) if version.starts_with('v') => {
+                ["--certificate-chain", ca.to_str().unwrap()]
+            }
             _ => continue,
         };
         let sandbox = Sandbox::new();
         copy_tree(&folder, &sandbox.at("m"));
         let single = ["v0.3.1-elliptic-key", "v1.0.0-elliptic-key"].contains(&name.as_str());
         let model = if single { "m/signme-1" } else { "m" };
-        let verify = ["verify", model, "--signature", "m/model.sig", "--no-log", "--ignore-path", "ignore-me"];
+        let verify =
+            ["verify", model, "--signature", "m/model.sig", "--no-log", "--ignore-path", "ignore-me"];
         let verdict = sandbox.json(0, verify.iter().chain(&trust));
         assert_eq!(verdict["files"], if single { 1 } else { 2 }, "{name}: {verdict}");
         sandbox.write("m/signme-1", "other bytes");
@@ -185,7 +256,10 @@ fn every_historic_key_and_certificate_bundle_verifies() {
 
 #[test]
 fn every_invalid_bundle_of_the_specification_is_refused() {
-    let Some(vectors) = shared("specification bundles", "vectors/model-signing-spec/test-vectors/v1.0") else { return };
+    let Some(vectors) = shared("specification bundles", "vectors/model-signing-spec/test-vectors/v1.0")
+    else {
+        return;
+    };
     let Some(keys) = shared("historic keys", "vectors/model-signing/keys/certificate") else { return };
     let public = keys.join("signing-key-pub.pem");
     let sandbox = Sandbox::new();
@@ -196,7 +270,15 @@ fn every_invalid_bundle_of_the_specification_is_refused() {
         for entry in fs::read_dir(vectors.join(folder)).unwrap() {
             let bundle = entry.unwrap().path();
             let path = bundle.to_str().unwrap();
-            sandbox.rejected(["verify", "model", "--signature", path, "--key", public.to_str().unwrap(), "--no-log"]);
+            sandbox.rejected([
+                "verify",
+                "model",
+                "--signature",
+                path,
+                "--key",
+                public.to_str().unwrap(),
+                "--no-log",
+            ]);
             seen += 1;
         }
     }

@@ -1,5 +1,14 @@
 //! The README's commands, run in an empty home directory, print what the README says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
 use std::fs;
 use std::process::Command;
 
@@ -35,7 +44,12 @@ fn the_readme_shows_what_its_commands_print() {
         let printed: Vec<String> = printed.lines().map(comparable).collect();
         let expected: Vec<String> = step.expected.iter().map(|line| comparable(line)).collect();
         assert_eq!(printed, expected, "{}", step.command);
-        assert_eq!(output.status.code(), Some(i32::from(printed[0].starts_with("error"))), "{}", step.command);
+        assert_eq!(
+            output.status.code(),
+            Some(i32::from(printed[0].starts_with("error"))),
+            "{}",
+            step.command
+        );
         ran += 1;
     }
     assert_eq!(ran, 3);
@@ -96,7 +110,9 @@ fn steps(readme: &str) -> Vec<Step> {
 fn comparable(line: &str) -> String {
     let word = |word: &str| match word.trim_matches(['(', ')', ',']) {
         bare if bare.starts_with("SHA256:") => word.replace(bare, "SHA256:…"),
-        bare if bare.starts_with("log-") && bare.ends_with(".sealwax.internal") => word.replace(bare, "log-…"),
+        bare if bare.starts_with("log-") && bare.ends_with(".sealwax.internal") => {
+            word.replace(bare, "log-…")
+        }
         _ => word.to_owned(),
     };
     line.split(' ').map(word).collect::<Vec<_>>().join(" ")

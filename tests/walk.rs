@@ -1,5 +1,14 @@
 //! The main job end to end, as a newcomer in an empty home directory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
 use std::fs;
 use std::path::Path;
 

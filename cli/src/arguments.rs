@@ -9,7 +9,9 @@ use crate::commands::{completions, inspect, instance, key, man, sign, verify};
 /// Sign machine-learning models, log the signatures, verify them offline.
 #[derive(Debug, Parser)]
 #[command(name = "sealwax", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 accepted, 1 rejected, 2 usage, 3 could not check or do, 4 the log misbehaved, 70 a bug.")]
+#[command(
+    after_help = "Exit codes: 0 accepted, 1 rejected, 2 usage, 3 could not check or do, 4 the log misbehaved, 70 a bug."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,

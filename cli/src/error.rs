@@ -162,8 +162,11 @@ pub(crate) fn report(error: &Error, terminal: Terminal) -> ExitCode {
     if let Error::Rejected { rejection, .. } = error
         && let Rejection::ModelDiffers(difference) = rejection.as_ref()
     {
-        let kinds =
-            [("missing", &difference.missing), ("extra", &difference.extra), ("changed", &difference.changed)];
+        let kinds = [
+            ("missing", &difference.missing),
+            ("extra", &difference.extra),
+            ("changed", &difference.changed),
+        ];
         for (kind, names) in kinds {
             for name in names.iter().take(SHOWN_DIFFERENCES) {
                 terminal.complain(&format!("  {kind}:"), name);
@@ -224,7 +227,9 @@ fn rejection_hint(rejection: &Rejection) -> &'static str {
             Problem::NoChain => "give every authority that you trust with --certificate-chain FILE",
             _ => "ask the signer for a code-signing certificate",
         },
-        Rejection::ModelDiffers(_) => "do not use the model; get it again, or ask the signer about the change",
+        Rejection::ModelDiffers(_) => {
+            "do not use the model; get it again, or ask the signer about the change"
+        }
         Rejection::IgnoredPresent(_) => {
             "remove it, or agree to leave it unchecked with --ignore-path PATH if you know what it is"
         }
@@ -242,9 +247,9 @@ fn model_hint(error: &ModelError) -> Option<&'static str> {
         ModelError::Symlink { .. } => {
             "replace the link by the file; --allow-symlinks signs what links inside the model lead to"
         }
-        ModelError::SymlinkEscapes { .. } | ModelError::SymlinkLoop { .. } | ModelError::SymlinkDangles { .. } => {
-            "replace the link by the file"
-        }
+        ModelError::SymlinkEscapes { .. }
+        | ModelError::SymlinkLoop { .. }
+        | ModelError::SymlinkDangles { .. } => "replace the link by the file",
         ModelError::SpecialFile { .. } => "remove it, or leave it out with --ignore-path",
         ModelError::Empty => "a signature over nothing would say nothing; check the path and what is ignored",
         ModelError::ChangedWhileHashing { .. } => "wait until nobody writes to the model, and try again",
@@ -268,7 +273,9 @@ fn log_misbehaves(error: &LogError) -> bool {
 fn log_hint(error: &LogError) -> Option<&'static str> {
     Some(match error {
         LogError::Busy { .. } => "wait for the other sealwax to finish and run the same command again",
-        LogError::Damaged { .. } => "nothing was signed; restore the named file from a backup of the same log",
+        LogError::Damaged { .. } => {
+            "nothing was signed; restore the named file from a backup of the same log"
+        }
         LogError::RolledBack { .. } => {
             "nothing was signed: going on from an older copy would sign a second history; restore the newest copy of the named part"
         }
@@ -280,7 +287,9 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
         LogError::WrongKey { .. } => "the key in keys/log.pem is another log's; restore the right one",
         LogError::NewerSchema { .. } => "use the newer sealwax that wrote it",
         LogError::Io { source, .. } => io_hint(source)?,
-        LogError::Database { .. } => "check the disk's free space and permissions, then run the same command again",
+        LogError::Database { .. } => {
+            "check the disk's free space and permissions, then run the same command again"
+        }
         _ => return None,
     })
 }
@@ -295,8 +304,12 @@ fn key_hint(path: &std::path::Path, error: &sealwax_keys::Error) -> Option<Strin
         Key::WrongPassphrase => "try the passphrase again".to_owned(),
         Key::PrivateKeyGiven => "give the public key; `sealwax key show` prints it".to_owned(),
         Key::PublicKeyGiven => "give the private key".to_owned(),
-        Key::CertificateGiven => "give a key; certificates go to --certificate and --certificate-chain".to_owned(),
-        Key::UnsupportedKey { .. } => "Sealwax signs with ECDSA P-256, P-384 and Ed25519: `sealwax key generate`".to_owned(),
+        Key::CertificateGiven => {
+            "give a key; certificates go to --certificate and --certificate-chain".to_owned()
+        }
+        Key::UnsupportedKey { .. } => {
+            "Sealwax signs with ECDSA P-256, P-384 and Ed25519: `sealwax key generate`".to_owned()
+        }
         _ => return None,
     })
 }

@@ -10,9 +10,8 @@ use std::fmt::Write as _;
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if character == ' ' || (!is_invisible(character) && character.escape_debug().len() == 1) {
-            escaped.push(character);
-        } else if matches!(character, '\'' | '"' | '\\') {
+        let plain = matches!(character, ' ' | '\'' | '"' | '\\');
+        if plain || (!is_invisible(character) && character.escape_debug().len() == 1) {
             escaped.push(character);
         } else {
             // Writing into a string cannot fail.

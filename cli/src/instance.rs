@@ -148,10 +148,18 @@ impl Instance {
         let opened = LogKey::new(&self.origin, key).and_then(|key| Log::open(&path, key, wait));
         let (log, recovery) = opened.map_err(|source| Error::Log { path, source })?;
         if recovery.published_batch {
-            world.terminal.say(Tone::Plain, "note:", "the log finished what an interrupted run had committed");
+            world.terminal.say(
+                Tone::Plain,
+                "note:",
+                "the log finished what an interrupted run had committed",
+            );
         }
         if recovery.rebuilt_index {
-            world.terminal.say(Tone::Plain, "note:", "the log's index was damaged and has been rebuilt from its tiles");
+            world.terminal.say(
+                Tone::Plain,
+                "note:",
+                "the log's index was damaged and has been rebuilt from its tiles",
+            );
         }
         Ok(log)
     }
@@ -163,7 +171,8 @@ impl Instance {
         let own = root.logs.iter().find(|log| log.origin == self.origin);
         let reason = || format!("does not hold the instance's own log {}", self.origin);
         let own = own.ok_or_else(|| Error::BadInstance { path: root_path.clone(), reason: reason() })?;
-        let key = own.verifier_key().map_err(|source| Error::TrustedRoot { path: root_path.clone(), source })?;
+        let key =
+            own.verifier_key().map_err(|source| Error::TrustedRoot { path: root_path.clone(), source })?;
         let path = self.log_path();
         LogView::open(&path, &key).map_err(|source| Error::Log { path, source })
     }

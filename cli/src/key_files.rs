@@ -59,7 +59,8 @@ impl PassphraseOptions {
     fn configured(&self, world: &World) -> Result<Option<Zeroizing<String>>, Error> {
         if let Some(path) = &self.passphrase_file {
             let text = Zeroizing::new(read_capped(path, MAX_KEY_FILE)?);
-            let text = std::str::from_utf8(&text).map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
+            let text = std::str::from_utf8(&text)
+                .map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
             return Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())));
         }
         self.passphrase_env.as_ref().map(|name| world.variable(name).map(Zeroizing::new)).transpose()
@@ -71,7 +72,11 @@ impl PassphraseOptions {
 /// # Errors
 /// [`Error::KeyExposed`] for a file that group or others can read, [`Error::NotAFile`] for anything but a regular file, and
 /// what is wrong with the key.
-pub(crate) fn read_secret(path: &Path, passphrase: &PassphraseOptions, world: &World) -> Result<SecretKey, Error> {
+pub(crate) fn read_secret(
+    path: &Path,
+    passphrase: &PassphraseOptions,
+    world: &World,
+) -> Result<SecretKey, Error> {
     let file = open_regular(path)?;
     let metadata = file.metadata().map_err(|source| io_error("read", path, source))?;
     // Checked on the open file, so that the path cannot be exchanged between check and use (attack K05).
@@ -120,7 +125,8 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
         io::ErrorKind::AlreadyExists => Error::Exists { path: path.to_owned() },
         _ => io_error("create", path, source),
     })?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| sync_parent(path));
+    let written =
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| sync_parent(path));
     written.map_err(|source| {
         // Half a key is worse than none.
         let _ = std::fs::remove_file(path);

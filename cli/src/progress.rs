@@ -10,8 +10,11 @@ pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
     pub(crate) fn new(terminal: Terminal, verb: &'static str) -> Self {
-        let target =
-            if terminal.draws_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if terminal.draws_progress() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let style = ProgressStyle::with_template(
             "{prefix} {bar:28} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left",
         );

@@ -53,12 +53,17 @@ impl SignatureFile {
     /// # Errors
     /// [`Error::Usage`] where its name inside the model is not portable.
     pub(crate) fn within_model(&self) -> Result<Option<ModelPath>, Error> {
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let (Ok(parent), Ok(model)) = (parent.canonicalize(), self.model.canonicalize()) else { return Ok(None) };
+        let parent =
+            self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (Ok(parent), Ok(model)) = (parent.canonicalize(), self.model.canonicalize()) else {
+            return Ok(None);
+        };
         let Some(name) = self.path.file_name() else {
             return Err(Error::Usage(format!("{}: not the name of a file", self.path.display())));
         };
-        let Ok(relative) = parent.strip_prefix(&model).map(|parent| parent.join(name)) else { return Ok(None) };
+        let Ok(relative) = parent.strip_prefix(&model).map(|parent| parent.join(name)) else {
+            return Ok(None);
+        };
         let text = relative.to_string_lossy();
         let path = ModelPath::parse(&text)
             .map_err(|reason| Error::Usage(format!("{}: {reason}", self.path.display())))?;
@@ -87,7 +92,9 @@ impl SignatureFile {
         match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(io_error("read", &self.path, source)),
-            Ok(metadata) if metadata.is_file() && (metadata.len() == 0 || self.looks_like_a_bundle()) => Ok(()),
+            Ok(metadata) if metadata.is_file() && (metadata.len() == 0 || self.looks_like_a_bundle()) => {
+                Ok(())
+            }
             Ok(_) => Err(Error::NotOurs { path: self.path.clone() }),
         }
     }
@@ -95,14 +102,16 @@ impl SignatureFile {
     fn looks_like_a_bundle(&self) -> bool {
         self.read().is_ok_and(|text| {
             let head = text.get(..text.len().min(4_096)).unwrap_or_default();
-            head.starts_with(b"{") && String::from_utf8_lossy(head).contains("application/vnd.dev.sigstore.bundle")
+            head.starts_with(b"{")
+                && String::from_utf8_lossy(head).contains("application/vnd.dev.sigstore.bundle")
         })
     }
 
     /// Puts a bundle there: the old one or the new one is seen, never a part, and it is on disk when this returns.
     pub(crate) fn replace(&self, text: &str) -> Result<(), Error> {
         let failed = |source| io_error("write", &self.path, source);
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent =
+            self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new()
             .prefix(".sealwax-")
             .suffix(".tmp")

@@ -3,6 +3,9 @@
 //!
 //! Every sandbox is a temporary directory; nothing of the person running the tests is read or written.
 
+// What fails here fails the test that uses it, with its line.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};

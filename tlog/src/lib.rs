@@ -7,7 +7,7 @@
 //!
 //! | module | rule it implements |
 //! | --- | --- |
-//! | [`Hash`], [`proof`], [`RightEdge`] | RFC 6962 section 2.1, RFC 9162 sections 2.1.3 and 2.1.4 |
+//! | [`struct@Hash`], [`proof`], [`RightEdge`] | RFC 6962 section 2.1, RFC 9162 sections 2.1.3 and 2.1.4 |
 //! | [`Tile`], [`entries`] | C2SP tlog-tiles |
 //! | [`SignedNote`], [`VerifierKey`] | C2SP signed-note |
 //! | [`Checkpoint`] | C2SP tlog-checkpoint |

@@ -137,8 +137,10 @@ impl Policy {
 
     /// Writes the policy file of an instance that trusts some keys and demands its log, indented for people.
     pub fn file_for(keys: &[TrustedKey]) -> String {
-        let signers: Vec<_> =
-            keys.iter().map(|trusted| json!({"name": trusted.name, "publicKey": trusted.key.to_pem()})).collect();
+        let signers: Vec<_> = keys
+            .iter()
+            .map(|trusted| json!({"name": trusted.name, "publicKey": trusted.key.to_pem()}))
+            .collect();
         format!("{:#}\n", json!({"version": VERSION, "signers": signers, "log": "required"}))
     }
 }

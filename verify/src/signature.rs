@@ -3,8 +3,8 @@
 use sealwax_attestation::{Bundle, IN_TOTO_PAYLOAD_TYPE, PredicateVersion, Statement};
 use sealwax_keys::{PublicKey, Scheme};
 
-use crate::signer::{Allowed, Signer};
 use crate::Rejection;
+use crate::signer::{Allowed, Signer};
 
 /// Proof that the allowed signer's key made the signature; made only by [`check`].
 #[derive(Debug)]
@@ -81,7 +81,8 @@ fn legacy_message(payload: &[u8]) -> Vec<u8> {
     }
     text.push(quote);
     let mut message =
-        format!("DSSEV1 {} {IN_TOTO_PAYLOAD_TYPE} {} ", IN_TOTO_PAYLOAD_TYPE.len(), payload.len()).into_bytes();
+        format!("DSSEV1 {} {IN_TOTO_PAYLOAD_TYPE} {} ", IN_TOTO_PAYLOAD_TYPE.len(), payload.len())
+            .into_bytes();
     message.extend_from_slice(&text);
     message
 }

@@ -39,7 +39,8 @@ pub(crate) fn check(envelope: &Envelope, _signed: &Signed) -> Result<Checked, Re
             "sha512" => HashAlgorithm::Sha512,
             _ => continue,
         };
-        let digests = statement.manifest.resources().iter().flat_map(|resource| resource.digest.iter().copied());
+        let digests =
+            statement.manifest.resources().iter().flat_map(|resource| resource.digest.iter().copied());
         if hex::encode(hash.digest(&digests.collect::<Vec<u8>>())) != *claimed {
             return Err(Rejection::RootDigest { algorithm: algorithm.clone() });
         }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use sealwax_attestation::{Bundle, HashedRekord, Statement, TransparencyLogEntry, VerificationMaterial, Verifier};
+use sealwax_attestation::{
+    Bundle, HashedRekord, Statement, TransparencyLogEntry, VerificationMaterial, Verifier,
+};
 use sealwax_keys::{Certificate, PublicKey};
 use sealwax_tlog::Checkpoint;
 
@@ -64,7 +66,8 @@ fn print(bundle: &Bundle, statement: &Statement, files: bool, world: &World) -> 
     line("signer   ", &describe_material(&bundle.material))?;
     for entry in &bundle.log_entries {
         let checkpoint = checkpoint(entry);
-        let origin = checkpoint.as_ref().map_or("(malformed checkpoint)", |checkpoint| checkpoint.origin.as_str());
+        let origin =
+            checkpoint.as_ref().map_or("(malformed checkpoint)", |checkpoint| checkpoint.origin.as_str());
         let proof = &entry.inclusion_proof;
         line("logged   ", &format!("{origin}, entry {} of {}", proof.log_index, proof.tree_size))?;
         line("entry of ", &entry_signer(entry))?;
@@ -72,7 +75,11 @@ fn print(bundle: &Bundle, statement: &Statement, files: bool, world: &World) -> 
     if bundle.log_entries.is_empty() {
         line("logged   ", "no")?;
     }
-    let time = if bundle.timestamps.is_empty() { "not proven by this bundle" } else { "time stamps present, not read" };
+    let time = if bundle.timestamps.is_empty() {
+        "not proven by this bundle"
+    } else {
+        "time stamps present, not read"
+    };
     line("when     ", time)?;
     if files {
         for resource in manifest.resources() {
@@ -114,9 +121,7 @@ fn to_json(bundle: &Bundle, statement: &Statement, files: bool) -> Value {
         "timestamps": bundle.timestamps.len(),
     });
     if let (true, Some(object)) = (files, value.as_object_mut()) {
-        let row = |resource: &sealwax_model::Resource| {
-            json!({"name": resource.name.to_string(), "digest": hex::encode(&resource.digest)})
-        };
+        let row = |resource: &sealwax_model::Resource| json!({"name": resource.name.to_string(), "digest": hex::encode(&resource.digest)});
         object.insert("resources".to_owned(), manifest.resources().iter().map(row).collect());
     }
     value
@@ -126,12 +131,14 @@ fn describe_material(material: &VerificationMaterial) -> String {
     match material {
         VerificationMaterial::PublicKey { hint, key: None } => format!("the key with OMS hint {hint}"),
         VerificationMaterial::PublicKey { key: Some(key), .. } => describe_key(key),
-        VerificationMaterial::CertificateChain(chain) => chain.first().map_or_else(String::new, describe_certificate),
+        VerificationMaterial::CertificateChain(chain) => {
+            chain.first().map_or_else(String::new, |leaf| describe_certificate(leaf))
+        }
         VerificationMaterial::Certificate(leaf) => describe_certificate(leaf),
     }
 }
 
-fn describe_certificate(der: &Vec<u8>) -> String {
+fn describe_certificate(der: &[u8]) -> String {
     match Certificate::from_der(der) {
         Err(error) => format!("(malformed certificate: {error})"),
         Ok(certificate) => format!(
@@ -156,9 +163,8 @@ fn checkpoint(entry: &TransparencyLogEntry) -> Option<Checkpoint> {
 fn entry_signer(entry: &TransparencyLogEntry) -> String {
     match HashedRekord::from_body(&entry.canonicalized_body).map(|body| body.verifier) {
         Err(error) => format!("(malformed entry: {error})"),
-        Ok(Verifier::PublicKey(der)) => {
-            PublicKey::from_spki_der(&der).map_or_else(|error| format!("(malformed key: {error})"), |key| describe_key(&key))
-        }
+        Ok(Verifier::PublicKey(der)) => PublicKey::from_spki_der(&der)
+            .map_or_else(|error| format!("(malformed key: {error})"), |key| describe_key(&key)),
         Ok(Verifier::Certificate(der)) => describe_certificate(&der),
     }
 }

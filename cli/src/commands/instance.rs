@@ -74,7 +74,8 @@ pub(crate) fn open_or_create(world: &World) -> Result<Instance, Error> {
 
 fn announce(instance: &Instance, world: &World) {
     let dir = instance.dir().display();
-    let what = format!("an instance in {dir}: a signing key, a log ({}) and its trusted root", instance.origin());
+    let what =
+        format!("an instance in {dir}: a signing key, a log ({}) and its trusted root", instance.origin());
     world.terminal.say(Tone::Plain, "made    ", &what);
     let hint = "others verify with what `sealwax instance export DIR` writes; back up the directory, keep keys/ secret";
     world.terminal.say(Tone::Plain, "        ", hint);
@@ -97,7 +98,11 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
     let terminal = world.terminal;
     terminal.result(Tone::Plain, "instance   ", &instance.dir().display().to_string())?;
     terminal.result(Tone::Plain, "signing key", &format!("{} {}", signing.kind(), fingerprint(&signing)))?;
-    terminal.result(Tone::Plain, "log        ", &format!("{}, {}", instance.origin(), count(state.size, "entry")))?;
+    terminal.result(
+        Tone::Plain,
+        "log        ",
+        &format!("{}, {}", instance.origin(), count(state.size, "entry")),
+    )?;
     terminal.result(Tone::Plain, "log root   ", &state.root.to_base64())?;
     for log in &root.logs {
         let since = format!("{} since {}", log.origin, log.valid_from);
@@ -133,10 +138,14 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
         }
         key_files::create_public(&path, text)?;
     }
-    let hint = format!("verify with: sealwax verify MODEL --policy {0}/policy.json --trusted-root {0}/trusted_root.json", directory.display());
+    let hint = format!(
+        "verify with: sealwax verify MODEL --policy {0}/policy.json --trusted-root {0}/trusted_root.json",
+        directory.display()
+    );
     world.terminal.result(Tone::Good, "exported", &directory.display().to_string())?;
     world.terminal.say(Tone::Plain, "hint:", &hint);
-    let names: Vec<String> = files.iter().map(|(name, _)| directory.join(name).display().to_string()).collect();
+    let names: Vec<String> =
+        files.iter().map(|(name, _)| directory.join(name).display().to_string()).collect();
     world.terminal.json(&json!({"files": names}))
 }
 

@@ -138,7 +138,8 @@ fn hash(options: &Options, ignore_paths: Vec<ModelPath>, world: &World) -> Resul
     };
     let method = options.shard_size.map_or(Method::Files, |size| Method::Shards { size });
     let serialization = Serialization { method, hash, allow_symlinks: options.allow_symlinks, ignore_paths };
-    let hash_options = HashOptions { serialization, ignore_git: !options.include_git, ..HashOptions::default() };
+    let hash_options =
+        HashOptions { serialization, ignore_git: !options.include_git, ..HashOptions::default() };
     let bar = Bar::new(world.terminal, "signing");
     let hashed = hash_model(&options.model, &hash_options, &bar);
     bar.clear();
@@ -197,9 +198,10 @@ impl Signer {
     fn trusted(&self) -> Signers {
         match self.certificates.get(1..) {
             Some(anchors) => Signers::CertificateChain { anchors: anchors.to_vec(), signed_at: None },
-            None => {
-                Signers::Keys(vec![TrustedKey { name: self.name.clone(), key: self.key.public_key().clone() }])
-            }
+            None => Signers::Keys(vec![TrustedKey {
+                name: self.name.clone(),
+                key: self.key.public_key().clone(),
+            }]),
         }
     }
 }
@@ -222,7 +224,9 @@ fn record(
     let receipts = log.append(&[new]).map_err(log_error)?;
     let [receipt]: [Receipt; 1] =
         receipts.try_into().map_err(|_| Error::Bug("the log gave another number of receipts".to_owned()))?;
-    let root = Checkpoint::open(&receipt.checkpoint, log.verifier_key()).map_err(|error| log_error(error.into()))?.root;
+    let root = Checkpoint::open(&receipt.checkpoint, log.verifier_key())
+        .map_err(|error| log_error(error.into()))?
+        .root;
     let checkpoint = String::from_utf8(receipt.checkpoint)
         .map_err(|_| Error::Bug("the log's checkpoint is not text".to_owned()))?;
     Ok(TransparencyLogEntry {
@@ -249,7 +253,12 @@ fn refused_own(file: &SignatureFile, rejection: Rejection) -> Error {
     }
 }
 
-fn print(verified: &VerifiedModel, file: &SignatureFile, options: &Options, world: &World) -> Result<(), Error> {
+fn print(
+    verified: &VerifiedModel,
+    file: &SignatureFile,
+    options: &Options,
+    world: &World,
+) -> Result<(), Error> {
     let terminal = world.terminal;
     let root_digest = hex::encode(verified.statement().manifest.root_digest());
     terminal.say(Tone::Plain, "signer  ", &describe_signer(verified.signer()));
@@ -311,7 +320,9 @@ mod tests {
 
     #[test]
     fn reads_sizes() {
-        for (text, bytes) in [("1", 1), ("1000000000", 1_000_000_000), ("1GB", 1_000_000_000), ("256MiB", 256 << 20)] {
+        for (text, bytes) in
+            [("1", 1), ("1000000000", 1_000_000_000), ("1GB", 1_000_000_000), ("256MiB", 256 << 20)]
+        {
             assert_eq!(size(text).map(u64::from), Ok(bytes));
         }
         for text in ["", "0", "0MiB", "-1", "1.5GB", "1TiBB", "99999999999GiB", "MiB"] {

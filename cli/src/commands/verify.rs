@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use sealwax_attestation::{Bundle, TrustedRoot};
 use sealwax_model::{HashOptions, Method, ModelPath, hash_model};
 use sealwax_verify::{
-    Authentic, Form, LogRequirement, Policy, Rejection, Signer, Signers, TimeSource, TrustedKey, VerifiedModel,
-    authenticate,
+    Authentic, Form, LogRequirement, Policy, Rejection, Signer, Signers, TimeSource, TrustedKey,
+    VerifiedModel, authenticate,
 };
 
 use crate::error::Error;
 use crate::instance::{Instance, read_trusted_root};
 use crate::key_files;
 use crate::progress::Bar;
-use crate::signature_file::{SignatureFile};
+use crate::signature_file::SignatureFile;
 use crate::terminal::{Tone, bytes, count};
 use crate::world::World;
 
@@ -65,7 +65,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let file = SignatureFile::locate(&options.model, options.signature.as_deref())?;
-    let rejected = |rejection| Error::Rejected { bundle: file.path().to_owned(), rejection: Box::new(rejection) };
+    let rejected =
+        |rejection| Error::Rejected { bundle: file.path().to_owned(), rejection: Box::new(rejection) };
     let (mut policy, root) = trust(options, world)?;
     policy.ignored = ignored_paths(&options.ignore_paths)?;
     let own = file.within_model()?;
@@ -132,14 +133,22 @@ fn trust(options: &Options, world: &World) -> Result<(Policy, TrustedRoot), Erro
         (None, None) => instance()?.policy()?,
     };
     if options.no_log {
-        world.terminal.say(Tone::Bad, "warning:", "--no-log: nothing shows that this signature was ever published");
+        world.terminal.say(
+            Tone::Bad,
+            "warning:",
+            "--no-log: nothing shows that this signature was ever published",
+        );
         policy.log = LogRequirement::Waived;
         return Ok((policy, TrustedRoot::default()));
     }
     let root = match &options.trusted_root {
         Some(path) => read_trusted_root(path)?,
         None => match instance() {
-            Err(Error::NoInstance { .. }) if options.policy.is_some() || !options.keys.is_empty() || !options.certificate_chain.is_empty() => {
+            Err(Error::NoInstance { .. })
+                if options.policy.is_some()
+                    || !options.keys.is_empty()
+                    || !options.certificate_chain.is_empty() =>
+            {
                 let what = "which log to trust? give --trusted-root FILE, or --no-log to do without one";
                 return Err(Error::Usage(what.to_owned()));
             }
@@ -154,8 +163,9 @@ pub(crate) fn ignored_paths(texts: &[String]) -> Result<Vec<ModelPath>, Error> {
     let read = |text: &String| {
         let trimmed = text.strip_suffix('/').unwrap_or(text);
         let trimmed = trimmed.strip_prefix("./").unwrap_or(trimmed);
-        ModelPath::parse(trimmed)
-            .map_err(|reason| Error::Usage(format!("--ignore-path {text:?}: {reason} (give it relative to the model)")))
+        ModelPath::parse(trimmed).map_err(|reason| {
+            Error::Usage(format!("--ignore-path {text:?}: {reason} (give it relative to the model)"))
+        })
     };
     texts.iter().map(read).collect()
 }

@@ -1,6 +1,7 @@
 //! The anchor in SQLite.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
@@ -26,6 +27,7 @@ impl SqliteAnchor {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, flags).map_err(|source| database("open", path, source))?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(|source| database("configure", path, source))?;
         let anchor = SqliteAnchor { path: path.to_owned(), connection };
         anchor.prepare().map_err(|error| anchor.explain(error))?;
         Ok(anchor)
@@ -317,5 +319,7 @@ PRAGMA user_version = 1;
 COMMIT;
 ";
 const SCHEMA_VERSION: i64 = 1;
+/// How long SQLite waits for a program that holds the database in spite of the log's lock, a backup for example.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Above this size SQLite's own check takes longer than opening a log should.
 const QUICK_CHECK_BELOW: u64 = 8 * 1024 * 1024;

@@ -82,3 +82,20 @@ fn fill_but(filler: &Path, pages: u64) {
     let length = file.metadata().unwrap().len();
     file.set_len(length.saturating_sub(pages * 4096)).unwrap();
 }
+
+#[test]
+fn s17_a_read_only_log_can_be_read_and_not_opened_for_appending() {
+    let world = World::new();
+    let path = world.path();
+    let Some(_tmpfs) = Tmpfs::mount(&path) else {
+        println!("skipped: a read-only file system (mounting needs root)");
+        return;
+    };
+    append(&mut world.create(), 0..5);
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&path).output().unwrap();
+    assert!(remounted.status.success());
+    assert!(matches!(world.open(), Err(Error::Io { .. })));
+    let view = world.view().unwrap();
+    assert_eq!(view.entry(4).unwrap(), body(4));
+    assert!(view.check(&|_, _| true).unwrap().is_clean());
+}

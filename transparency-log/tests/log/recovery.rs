@@ -1,32 +1,33 @@
 //! What opening finds and tidies.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use sealwax_tlog::EMPTY_ROOT;
 use sealwax_transparency_log::{Anchor, Anchored, Directory, Error, Log, Part, SqliteAnchor};
 
 use crate::faults::{Kind, Plan, open_faulty};
-use crate::world::{World, append, assert_clean, copy_tree, try_append};
+use crate::world::{World, append, assert_clean, copy_tree, files, try_append};
 
-/// Grows a log from 5 to 9 entries, and crashes after the commit: the batch is staged, and not published.
-fn crash_after_commit(world: &World) {
+/// Appends, and crashes after the commit: the batch is staged, and not published.
+fn crash_after_commit(world: &World, entries: Range<u64>) {
     let swap = {
         let dry_run = world.copy();
         let plan = Rc::new(Plan::default());
         let (mut log, _) = open_faulty(&dry_run, &plan).unwrap();
         plan.arm(&[]);
-        append(&mut log, 5..9);
+        append(&mut log, entries.clone());
         plan.seen.borrow().iter().position(|call| call == "swap").unwrap() as u64
     };
     let plan = Rc::new(Plan::default());
     let (mut log, _) = open_faulty(world, &plan).unwrap();
     plan.arm(&[(swap, Kind::CrashAfter)]);
-    try_append(&mut log, 5..9).unwrap_err();
+    try_append(&mut log, entries).unwrap_err();
 }
 
 fn committed_and_unpublished() -> World {
     let world = World::with_entries(5);
-    crash_after_commit(&world);
+    crash_after_commit(&world, 5..9);
     assert_eq!(world.view().unwrap().checkpoint().size, 5);
     world
 }
@@ -49,7 +50,7 @@ fn s08_a_staged_batch_does_not_hide_older_tiles() {
     let (mut log, _) = world.open().unwrap();
     append(&mut log, 3..5);
     drop(log);
-    crash_after_commit(&world);
+    crash_after_commit(&world, 5..9);
     std::fs::remove_dir_all(world.path().join("tiles")).unwrap();
     copy_tree(&young.path().join("tiles"), &world.path().join("tiles"));
     let refused = world.open();
@@ -80,6 +81,33 @@ fn a_lost_or_damaged_staged_batch_is_refused() {
     assert!(matches!(world.open(), Err(Error::RolledBack { older: Part::Tiles, .. })));
     std::fs::write(&file, &whole).unwrap();
     world.assert_sound(&[]);
+}
+
+#[test]
+fn s10_the_anchor_s_columns_must_belong_together() {
+    let sql = |world: &World, statement: &str| {
+        let database = rusqlite::Connection::open(world.path().join("anchor.db")).unwrap();
+        database.execute_batch(&format!("DROP TRIGGER anchor_grows; {statement}")).unwrap();
+    };
+    // A size that is not the checkpoint's.
+    let world = World::with_entries(5);
+    sql(&world, "UPDATE anchor SET size = 6");
+    assert!(matches!(world.open(), Err(Error::Damaged { path, .. }) if path == "anchor.db"));
+
+    // A genuine batch of the same log, and not the one that the checkpoint is of.
+    let base = World::with_entries(5);
+    let (world, other) = (base.copy(), base.copy());
+    crash_after_commit(&world, 5..9);
+    crash_after_commit(&other, 6..10);
+    copy_tree(&other.path().join("staging"), &world.path().join("staging"));
+    let name = files(&other.path().join("staging")).remove(0);
+    sql(&world, &format!("UPDATE anchor SET staged = 'staging/{}'", name.display()));
+    let refused = world.open();
+    assert!(
+        matches!(&refused, Err(Error::Damaged { path, .. }) if path.starts_with("staging/9-")),
+        "{refused:?}"
+    );
+    assert_eq!(world.view().unwrap().checkpoint().size, 5);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Every check of the verifier, by breaking it: bundles that are good in all but one thing, and the verdict on each.
 
-#![allow(clippy::disallowed_methods, reason = "reads vectors from files, runs openssl and looks at the clock")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "reads vectors from files, runs openssl and looks at the clock"
+)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -16,7 +16,8 @@ fn confirm(found: &Hashed, ignored: &[&str]) -> Result<VerifiedModel, Rejection>
 
 #[test]
 fn d10_missing_extra_and_changed_files_are_named() {
-    let found = hashed(&[("config.json", "{ }"), ("weights/a.bin", "weights"), ("weights/c.bin", "more weights")]);
+    let found =
+        hashed(&[("config.json", "{ }"), ("weights/a.bin", "weights"), ("weights/c.bin", "more weights")]);
     let Err(Rejection::ModelDiffers(difference)) = confirm(&found, &[]) else { panic!() };
     assert_eq!(difference.missing, ["weights/b.bin"]);
     assert_eq!(difference.extra, ["weights/c.bin"]);
@@ -89,7 +90,15 @@ fn f05_all_hidden_paths_are_named_and_consent_covers_what_lies_below() {
 
 #[test]
 fn f05_what_belongs_to_git_and_the_signature_file_need_no_question() {
-    let found = leaving_out(&[".git", ".gitattributes", ".github", ".gitignore", ".gitmodules", "model.sig", "sub/.git"]);
+    let found = leaving_out(&[
+        ".git",
+        ".gitattributes",
+        ".github",
+        ".gitignore",
+        ".gitmodules",
+        "model.sig",
+        "sub/.git",
+    ]);
     assert_eq!(confirm(&found, &["model.sig"]).unwrap().unchecked().len(), 7);
 }
 

@@ -25,7 +25,14 @@ fn k07_a_hint_must_be_the_trusted_keys() {
     let right = world.key.public_key().oms_hint();
     let other = SecretKey::generate(KeyKind::P256).unwrap().public_key().oms_hint();
     let fingerprint = world.key.public_key().fingerprint().map(|byte| format!("{byte:02x}")).concat();
-    for wrong in [other, right.to_uppercase(), right[..63].to_owned(), format!("{right} "), fingerprint, "x".to_owned()] {
+    for wrong in [
+        other,
+        right.to_uppercase(),
+        right[..63].to_owned(),
+        format!("{right} "),
+        fingerprint,
+        "x".to_owned(),
+    ] {
         let bundle = Bundle { material: hint(&wrong), ..good.clone() };
         assert_refused!(
             world.verdict(&bundle),
@@ -42,7 +49,11 @@ fn k07_a_missing_hint_is_for_one_trusted_key() {
     let bundle = Bundle { material: hint(""), ..world.good() };
     assert!(world.verdict(&bundle).is_ok());
     let (policy, _) = two_keys(&world);
-    assert_refused!(world.verdict_with(&bundle, &policy), "K07-key-not-trusted", Rejection::KeyNotTrusted { .. });
+    assert_refused!(
+        world.verdict_with(&bundle, &policy),
+        "K07-key-not-trusted",
+        Rejection::KeyNotTrusted { .. }
+    );
 }
 
 #[test]
@@ -66,7 +77,10 @@ fn k07_a_key_in_the_bundle_is_never_a_reason_to_trust_it() {
     let mut world = World::new();
     let good = world.good();
     let offering = |key: &SecretKey, hint: &str| Bundle {
-        material: VerificationMaterial::PublicKey { hint: hint.to_owned(), key: Some(key.public_key().clone()) },
+        material: VerificationMaterial::PublicKey {
+            hint: hint.to_owned(),
+            key: Some(key.public_key().clone()),
+        },
         ..good.clone()
     };
     let right = world.key.public_key().oms_hint();
@@ -80,10 +94,8 @@ fn k07_a_key_in_the_bundle_is_never_a_reason_to_trust_it() {
     // Signed with the offered key and logged, all is in order but that nobody trusts it.
     let mut stranger = World::new();
     let mut bundle = stranger.good();
-    bundle.material = VerificationMaterial::PublicKey {
-        hint: String::new(),
-        key: Some(stranger.key.public_key().clone()),
-    };
+    bundle.material =
+        VerificationMaterial::PublicKey { hint: String::new(), key: Some(stranger.key.public_key().clone()) };
     assert!(stranger.verdict(&bundle).is_ok());
     stranger.policy = world.policy.clone();
     assert_refused!(stranger.verdict(&bundle), "K07-key-not-trusted", Rejection::KeyNotTrusted { .. });
@@ -137,10 +149,8 @@ fn x04_an_empty_list_of_keys_trusts_nobody() {
 fn c14_the_mode_is_the_callers() {
     let mut world = World::new();
     let good = world.good();
-    let chain = Bundle {
-        material: VerificationMaterial::CertificateChain(vec![vec![0x30, 0]]),
-        ..good.clone()
-    };
+    let chain =
+        Bundle { material: VerificationMaterial::CertificateChain(vec![vec![0x30, 0]]), ..good.clone() };
     let identity = Bundle { material: VerificationMaterial::Certificate(vec![0x30, 0]), ..good.clone() };
     let by_key = world.policy.clone();
     let by_chain = Policy {

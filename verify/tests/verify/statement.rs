@@ -16,8 +16,7 @@ fn verdict(change: impl FnOnce(&mut Value)) -> Result<(), Rejection> {
 
 /// The digest of a list's digests under another hash than the root's.
 fn root(hash: HashAlgorithm) -> String {
-    let digests: Vec<u8> =
-        manifest(&FILES).resources().iter().flat_map(|line| line.digest.clone()).collect();
+    let digests: Vec<u8> = manifest(&FILES).resources().iter().flat_map(|line| line.digest.clone()).collect();
     hex::encode(hash.digest(&digests))
 }
 
@@ -50,7 +49,9 @@ fn d14_every_known_digest_of_the_subject_must_hold() {
     };
     for (name, hash) in [("sha384", HashAlgorithm::Sha384), ("sha512", HashAlgorithm::Sha512)] {
         with(name, root(hash)).unwrap();
-        for wrong in ["00".repeat(hash.len()), root(hash).to_uppercase(), root(HashAlgorithm::Sha256), String::new()] {
+        for wrong in
+            ["00".repeat(hash.len()), root(hash).to_uppercase(), root(HashAlgorithm::Sha256), String::new()]
+        {
             assert_refused!(with(name, wrong), "D14-root-digest", Rejection::RootDigest { algorithm } if algorithm == name);
         }
     }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use sealwax_attestation::{
-    Bundle, Envelope, HashedRekord, InclusionProof, LogInstance, Statement, TransparencyLogEntry, TrustedRoot,
-    VerificationMaterial, Verifier,
+    Bundle, Envelope, HashedRekord, InclusionProof, LogInstance, Statement, TransparencyLogEntry,
+    TrustedRoot, VerificationMaterial, Verifier,
 };
 use sealwax_keys::{HashAlgorithm, KeyKind, SecretKey};
 use sealwax_model::{Hashed, Manifest, Method, Resource, ResourceName, Serialization};
@@ -69,7 +69,12 @@ impl Log {
     }
 
     pub(crate) fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { origin: self.origin.clone(), size: self.size(), root: self.root(), extensions: Vec::new() }
+        Checkpoint {
+            origin: self.origin.clone(),
+            size: self.size(),
+            root: self.root(),
+            extensions: Vec::new(),
+        }
     }
 
     pub(crate) fn signed(&self) -> SignedNote {
@@ -186,8 +191,7 @@ impl World {
 
     /// A bundle around an envelope, without a log entry.
     pub(crate) fn unlogged(&self, envelope: Envelope) -> Bundle {
-        let material =
-            VerificationMaterial::PublicKey { hint: self.key.public_key().oms_hint(), key: None };
+        let material = VerificationMaterial::PublicKey { hint: self.key.public_key().oms_hint(), key: None };
         Bundle { material, log_entries: Vec::new(), timestamps: Vec::new(), envelope }
     }
 
