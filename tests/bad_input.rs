@@ -307,7 +307,8 @@ fn t06_an_unchecked_promise_or_time_is_refused_even_beside_a_good_proof() {
 
 #[test]
 fn f01_f03_f08_f10_models_that_cannot_be_signed() {
-    let build: [(&str, fn(&Path), &str); 8] = [
+    type Change = fn(&Path);
+    let build: [(&str, Change, &str); 8] = [
         ("symlink", |m| symlink("config.json", m.join("link")).unwrap(), "link"),
         ("dangling", |m| symlink("nowhere", m.join("gone")).unwrap(), "gone"),
         ("directory link", |m| symlink("/", m.join("root")).unwrap(), "root"),

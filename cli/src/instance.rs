@@ -272,7 +272,8 @@ const LOG_KEY: &str = "keys/log.pem";
 const TRUSTED_ROOT: &str = "trusted_root.json";
 const POLICY: &str = "policy.json";
 const LOG: &str = "log";
-const MAX_SETTINGS: u64 = 4 << 20;
+/// The largest policy or trusted root that is read, in bytes.
+pub(crate) const MAX_SETTINGS: u64 = 4 << 20;
 
 /// Twenty milliseconds each: half a minute.
 const LOCK_TRIES: u32 = 1_500;

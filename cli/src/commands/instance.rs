@@ -8,7 +8,7 @@ use serde_json::json;
 use sealwax_keys::PublicKey;
 
 use crate::error::Error;
-use crate::instance::{Blueprint, Instance};
+use crate::instance::{Blueprint, Instance, MAX_SETTINGS};
 use crate::key_files::{self, PassphraseOptions, io_error};
 use crate::terminal::{Tone, count};
 use crate::world::World;
@@ -119,24 +119,28 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
 
 fn export(options: &Export, world: &World) -> Result<(), Error> {
     let instance = Instance::open(&world.instance_dir()?)?;
-    // Read through their readers, so that nothing broken is handed out.
-    let root = instance.trusted_root()?.to_json();
+    // Read through their readers first, so that nothing broken is handed out.
+    instance.trusted_root()?;
     instance.policy()?;
-    let policy = key_files::read_capped(&instance.policy_path(), 4 << 20)?;
     let key = public_key(&instance)?.to_pem();
+    let text = |path: PathBuf| {
+        Ok(String::from_utf8_lossy(&key_files::read_capped(&path, MAX_SETTINGS)?).into_owned())
+    };
     let directory = &options.directory;
     std::fs::create_dir_all(directory).map_err(|source| io_error("create", directory, source))?;
     let files = [
-        ("trusted_root.json", root),
-        ("policy.json", String::from_utf8_lossy(&policy).into_owned()),
+        ("trusted_root.json", text(instance.trusted_root_path())?),
+        ("policy.json", text(instance.policy_path())?),
         ("signing.pub", key),
     ];
+    // All or nothing: none is written where one of them is there.
+    if let Some(path) =
+        files.iter().map(|(name, _)| directory.join(name)).find(|path| path.symlink_metadata().is_ok())
+    {
+        return Err(Error::Exists { path });
+    }
     for (name, text) in &files {
-        let path = directory.join(name);
-        if path.symlink_metadata().is_ok() {
-            return Err(Error::Exists { path });
-        }
-        key_files::create_public(&path, text)?;
+        key_files::create_public(&directory.join(name), text)?;
     }
     let hint = format!(
         "verify with: sealwax verify MODEL --policy {0}/policy.json --trusted-root {0}/trusted_root.json",

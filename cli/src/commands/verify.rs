@@ -15,7 +15,7 @@ use sealwax_verify::{
 };
 
 use crate::error::Error;
-use crate::instance::{Instance, read_trusted_root};
+use crate::instance::{Instance, MAX_SETTINGS, read_trusted_root};
 use crate::key_files;
 use crate::progress::Bar;
 use crate::signature_file::SignatureFile;
@@ -127,7 +127,7 @@ fn trust(options: &Options, world: &World) -> Result<(Policy, TrustedRoot), Erro
             Policy { signers, log: LogRequirement::Required { witnesses: None }, ignored: Vec::new() }
         }
         (None, Some(path)) => {
-            let text = key_files::read_capped(path, MAX_POLICY)?;
+            let text = key_files::read_capped(path, MAX_SETTINGS)?;
             Policy::from_json(&text).map_err(|source| Error::Policy { path: path.clone(), source })?
         }
         (None, None) => instance()?.policy()?,
@@ -270,5 +270,3 @@ fn signer_json(signer: &Signer) -> Value {
         }),
     }
 }
-
-const MAX_POLICY: u64 = 4 << 20;

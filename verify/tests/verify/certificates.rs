@@ -323,7 +323,7 @@ fn c06_only_authorities_issue() {
 #[test]
 fn c06_path_lengths_are_kept() {
     let Some(openssl) = Openssl::start() else { return };
-    let limited = |limit: u8| format!("{AUTHORITY}").replace("CA:TRUE", &format!("CA:TRUE,pathlen:{limit}"));
+    let limited = |limit: u8| AUTHORITY.replace("CA:TRUE", &format!("CA:TRUE,pathlen:{limit}"));
     for (limit, intermediates, good) in
         [(0, 0, true), (0, 1, false), (1, 1, true), (1, 2, false), (2, 2, true)]
     {
@@ -449,7 +449,7 @@ fn c16_what_is_not_strict_der_is_refused() {
     let good = Case::new(&leaf, &[&root], &root);
     let der = leaf.der();
     let trailing = [der.as_slice(), &[0]].concat();
-    let deep = vec![0x30, 0x80].repeat(1_000);
+    let deep = [0x30, 0x80].repeat(1_000);
     for bad in [
         vec![],
         vec![0x30],

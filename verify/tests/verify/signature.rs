@@ -145,7 +145,9 @@ fn d11_the_signature_is_over_the_bytes_as_they_came() {
     // The same statement in other bytes: spaces, another order of fields, an escaped letter.
     let text = String::from_utf8(world.payload()).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    for other in [text.replace("\":", "\" : "), format!("{value:#}"), text.replace("my-model", "\\u006dy-model")] {
+    for other in
+        [text.replace("\":", "\" : "), format!("{value:#}"), text.replace("my-model", "\\u006dy-model")]
+    {
         assert_ne!(other, text);
         let bundle = world.bundle(world.sign(other.as_bytes()));
         let authentic = world.verdict(&bundle).unwrap();
