@@ -226,6 +226,13 @@ fn instances_are_made_shown_and_never_overwritten() {
     sandbox.ok(["sign", "m", "--instance", "team"]);
     sandbox.ok(["verify", "m", "--instance", "team"]);
     assert!(!sandbox.instance().exists());
+    let elsewhere = |arguments: &[&str]| {
+        let output = sandbox.command(arguments).env("SEALWAX_HOME", sandbox.at("chosen")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    elsewhere(&["sign", "m"]);
+    elsewhere(&["verify", "m"]);
+    assert!(sandbox.at("chosen/instance.json").is_file() && !sandbox.instance().exists());
     for origin in ["Log.example", "a b", "", "-x.example", "x/y", "a..b"] {
         let run = sandbox.run(["instance", "init", "--instance", "other", "--origin", origin]);
         assert_eq!(run.code, Some(2), "{origin:?}: {run:?}");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sealwax_transparency_log::{Damage, LogView, Report};
+use sealwax_transparency_log::{Damage, Error, LogView, Report};
 
 use crate::world::{World, append, assert_extends, body, envelope_fits, files, try_append};
 
@@ -92,6 +92,25 @@ fn s07_a_changed_bit_anywhere_in_the_database_is_found_or_harmless() {
     }
     println!("database: refused, found by check, failed at append, harmless: {verdicts:?}");
     assert!(verdicts[0] > 0 && verdicts[1] > 0);
+}
+
+#[test]
+fn s08_a_database_with_any_page_overwritten_is_refused_at_open() {
+    let intact = World::with_entries(2000);
+    let pages = std::fs::read(intact.path().join("anchor.db")).unwrap().len() / 4096;
+    assert!(pages > 20);
+    for page in 0..pages {
+        let world = intact.copy();
+        let path = world.path().join("anchor.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[page * 4096..][..4096].fill(0xff);
+        std::fs::write(&path, bytes).unwrap();
+        let refused = world.open();
+        assert!(
+            matches!(&refused, Err(Error::Damaged { path, .. }) if path == "anchor.db"),
+            "{page}: {refused:?}"
+        );
+    }
 }
 
 #[test]

@@ -65,6 +65,12 @@ fn s08_a_deleted_database_is_refused_and_no_new_log_is_made_over_the_old_one() {
     assert!(matches!(world.open(), Err(Error::AnchorMissing { .. })));
     std::fs::remove_file(world.path().join("tiles/checkpoint")).unwrap();
     assert!(matches!(Log::create(&world.path(), world.key(), |_| false), Err(Error::Exists { .. })));
+
+    // Nor over one that has no entries yet: its key may have been handed out.
+    let world = World::new();
+    drop(world.create());
+    std::fs::remove_file(world.path().join("anchor.db")).unwrap();
+    assert!(matches!(Log::create(&world.path(), World::new().key(), |_| false), Err(Error::Exists { .. })));
 }
 
 #[test]
@@ -162,6 +168,10 @@ fn s14_a_wrong_index_gives_no_receipt_and_is_rebuilt() {
     assert!(!recovery.rebuilt_index);
     assert!(matches!(log.receipt_for(&absent), Err(Error::Damaged { .. })));
     assert!(!log.check(&|_, _| true).unwrap().is_clean());
+    // A position beyond the tree.
+    sql("UPDATE leaf SET position = 77 WHERE position = 4");
+    let refused = log.receipt_for(&Hash::leaf(&body(4)));
+    assert!(matches!(refused, Err(Error::Damaged { path, .. }) if path == "anchor.db"));
     log.rebuild_index().unwrap();
     assert_eq!(log.receipt_for(&absent).unwrap(), None);
     assert_eq!(log.receipt_for(&present).unwrap().unwrap().index, 3);

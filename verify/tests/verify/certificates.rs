@@ -426,6 +426,20 @@ fn c10_keys_decide_between_authorities_of_one_name() {
 }
 
 #[test]
+fn c10_names_must_chain_as_well() {
+    let Some(openssl) = Openssl::start() else { return };
+    let root = openssl.root(&authority("root"));
+    let leaf = openssl.issue(&leaf(), &root);
+    // The same authority's key, certified under another name, and under the same name in another letter case.
+    for name in ["renamed", "Root", "root "] {
+        let renamed = openssl.issue_for(&authority(name), same_key(&root), None);
+        assert_eq!(Case::new(&leaf, &[], &renamed).problem().1, CertificateProblem::NoChain, "{name}");
+    }
+    let renewed = openssl.issue_for(&authority("root"), same_key(&root), None);
+    assert!(Case::new(&leaf, &[], &renewed).verdict().is_ok());
+}
+
+#[test]
 fn c12_another_key_than_the_leafs_is_refused() {
     let Some(openssl) = Openssl::start() else { return };
     let root = openssl.root(&authority("root"));
