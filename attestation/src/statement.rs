@@ -164,6 +164,9 @@ fn serialization(json: Json<'_>) -> Result<Serialization, Error> {
     })?;
     let allow_symlinks = object.take("allow_symlinks", Json::bool)?;
     let method = match method.as_ref() {
+        "files" if object.has("shard_size") => {
+            return Err(unsupported("shard size for", "files").within("shard_size"));
+        }
         "files" => Method::Files,
         "shards" => Method::Shards { size: object.take("shard_size", shard_size)? },
         other => return Err(unsupported("method", other).within("method")),

@@ -222,6 +222,7 @@ fn rejection_hint(rejection: &Rejection) -> &'static str {
             "do not use the model; tell the log's operator, and keep the bundle as evidence"
         }
         Rejection::WitnessQuorum(_) => "ask the log's operator for a bundle with more cosignatures",
+        Rejection::LogKeyAsWitness { .. } => "take that key out of the policy's witnesses",
         Rejection::Certificate { problem, .. } => match problem {
             Problem::Time { .. } => "if you know when it was signed, say so with --signed-at TIME",
             Problem::NoChain => "give every authority that you trust with --certificate-chain FILE",

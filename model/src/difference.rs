@@ -27,7 +27,8 @@ impl Difference {
 
     pub(crate) fn between(expected: &Manifest, actual: &Manifest) -> Self {
         let comparable = expected.serialization().method == actual.serialization().method
-            && expected.serialization().hash == actual.serialization().hash;
+            && expected.serialization().hash == actual.serialization().hash
+            && (expected.serialization().allow_symlinks || !actual.serialization().allow_symlinks);
         let expected_files = files(expected, None);
         let actual_files = files(actual, alias(expected, actual));
 

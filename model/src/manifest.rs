@@ -84,7 +84,8 @@ impl Manifest {
     ///
     /// The order of the lines plays no part. A model that is a single file matches a manifest that names it `.` as well
     /// as one that names it by its name on disk: the specification asks for the latter, the Python client writes and
-    /// demands the former. Manifests of different method or hash function agree in nothing.
+    /// demands the former. Manifests of different method or hash function agree in nothing, and neither does one that was
+    /// made by following symbolic links with one that forbids them.
     #[must_use]
     pub fn compare(&self, actual: &Self) -> Difference {
         Difference::between(self, actual)

@@ -116,6 +116,11 @@ impl WitnessPolicy {
         self.keys.get(..self.log_count).unwrap_or_default()
     }
 
+    /// Returns the keys of the policy's witnesses.
+    pub fn witnesses(&self) -> &[VerifierKey] {
+        self.keys.get(self.log_count..).unwrap_or_default()
+    }
+
     /// Tells whether the policy asks for any cosignature, that is, whether its quorum is not `none`.
     pub fn needs_witnesses(&self) -> bool {
         self.quorum != NONE

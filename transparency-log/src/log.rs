@@ -92,7 +92,10 @@ impl Log {
     pub fn create(directory: &Path, key: LogKey, wait: impl FnMut(u32) -> bool) -> Result<Log> {
         let storage = Directory::writer(directory, wait)?;
         let anchor = SqliteAnchor::create(&directory.join(ANCHOR))?;
-        Log::create_with(storage, anchor, key)
+        Log::create_with(storage, anchor, key).map_err(|error| match error {
+            Error::Exists { .. } => Error::Exists { path: directory.to_owned() },
+            other => other,
+        })
     }
 
     /// Opens an existing log: takes the writer's lock, finishes what a crash left unfinished, and checks it.

@@ -88,6 +88,10 @@ pub(crate) fn check(
     let witnesses = match witnesses {
         None => Vec::new(),
         Some(policy) => {
+            // A log that vouches for itself is no witness (attack K09).
+            if policy.witnesses().iter().any(|witness| *witness.public_key() == log.key) {
+                return Err(Rejection::LogKeyAsWitness { origin });
+            }
             let note = SignedNote::parse(proof.checkpoint.as_bytes()).map_err(Rejection::WitnessQuorum)?;
             let cosigned = policy.quorum_met(&note).map_err(Rejection::WitnessQuorum)?;
             cosigned.witnesses.into_iter().map(|(name, _)| name).collect()

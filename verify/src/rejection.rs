@@ -84,6 +84,12 @@ pub enum Rejection {
     /// Too few witnesses cosigned the checkpoint.
     #[error("the checkpoint does not meet the witness quorum: {0}")]
     WitnessQuorum(sealwax_tlog::Error),
+    /// The policy counts the log's own key among the witnesses.
+    #[error("the policy names the key of log {origin:?} as a witness")]
+    LogKeyAsWitness {
+        /// The log's origin.
+        origin: String,
+    },
     /// A certificate cannot be used.
     #[error("{subject}: {problem}")]
     Certificate {
@@ -165,6 +171,7 @@ impl Rejection {
             Self::CheckpointMismatch { .. } => "T05-checkpoint-mismatch",
             Self::InclusionProof => "T11-inclusion-proof",
             Self::WitnessQuorum(_) => "T10-witness-quorum",
+            Self::LogKeyAsWitness { .. } => "K09-log-key-as-witness",
             Self::Certificate { problem, .. } => match problem {
                 CertificateProblem::Malformed(_) => "C16-certificate-malformed",
                 CertificateProblem::Time { .. } => "C01-certificate-time",
@@ -188,6 +195,7 @@ impl Rejection {
             | Self::LogEntryMissing
             | Self::LogUnknown { .. }
             | Self::WitnessQuorum(_)
+            | Self::LogKeyAsWitness { .. }
             | Self::IgnoredPresent(_) => Fault::Policy,
             Self::LogEntryMismatch
             | Self::Checkpoint { .. }

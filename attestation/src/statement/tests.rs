@@ -435,6 +435,10 @@ fn d16_shard_sizes_are_positive_whole_numbers() {
     let mut json = json_of(&shards());
     json["predicate"]["serialization"].as_object_mut().unwrap().remove("shard_size");
     assert!(matches!(read(&json), Err(Error::Missing { path }) if path.ends_with("shard_size")));
+    // The schema of OMS v1.0 forbids one where whole files are hashed.
+    json["predicate"]["serialization"]["shard_size"] = json!(4);
+    json["predicate"]["serialization"]["method"] = json!("files");
+    assert!(matches!(read(&json), Err(Error::Unsupported { path, .. }) if path.ends_with("shard_size")));
 }
 
 #[test]

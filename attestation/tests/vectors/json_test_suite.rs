@@ -40,18 +40,18 @@ fn b09_json_test_suite() {
 #[test]
 fn b09_implementation_defined_documents_have_a_written_verdict() {
     let Some(folder) = find("json-test-suite/test_parsing") else { return };
-    // Numbers that a double can only round are taken as such; nothing that signs or is signed reads one.
-    const TAKEN: [&str; 6] = [
+    // Numbers that a double can only round are taken as such, and nothing here reads one as a number; lone surrogates,
+    // other encodings than UTF-8, a byte-order mark and 500 levels are refused.
+    const TAKEN: [&str; 5] = [
         "i_number_double_huge_neg_exp.json",
         "i_number_real_underflow.json",
         "i_number_too_big_neg_int.json",
         "i_number_too_big_pos_int.json",
         "i_number_very_big_negative_int.json",
-        "i_structure_500_nested_arrays.json",
     ];
     for path in list(&folder) {
         let name = name(&path);
-        if !name.starts_with("i_") || name == "i_structure_500_nested_arrays.json" {
+        if !name.starts_with("i_") {
             continue;
         }
         assert_eq!(parse(&read(&path), LIMITS).is_ok(), TAKEN.contains(&name), "{name}");

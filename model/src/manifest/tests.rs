@@ -226,6 +226,11 @@ fn manifests_of_other_parameters_agree_in_nothing() {
     let blake3 =
         Manifest::new(Serialization { hash: Hash::Blake3, ..Serialization::default() }, resources).unwrap();
     assert_eq!(expected.compare(&blake3).changed, ["a"]);
+    let resources = expected.resources().to_vec();
+    let followed =
+        Manifest::new(Serialization { allow_symlinks: true, ..Serialization::default() }, resources).unwrap();
+    assert_eq!(expected.compare(&followed).changed, ["a"]);
+    assert!(followed.compare(&expected).is_empty());
     let small = with_shards(8, &[("a:0:8", 1)]);
     assert_eq!(with_shards(9, &[("a:0:8", 1)]).compare(&small).changed, ["a"]);
 }

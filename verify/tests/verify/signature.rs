@@ -244,3 +244,19 @@ fn x08_the_same_input_gives_the_same_verdict_and_text() {
         assert_eq!(differs.to_string(), "the model differs from what was signed");
     }
 }
+
+#[test]
+fn x09_verdicts_in_many_threads_do_not_mix() {
+    let mut worlds: Vec<World> = (0..16).map(|_| World::new()).collect();
+    let bundles: Vec<Bundle> = worlds.iter_mut().map(World::good).collect();
+    std::thread::scope(|scope| {
+        for (own, world) in worlds.iter().enumerate() {
+            let bundles = &bundles;
+            scope.spawn(move || {
+                for (other, bundle) in bundles.iter().enumerate().cycle().take(64) {
+                    assert_eq!(world.verdict(bundle).is_ok(), own == other);
+                }
+            });
+        }
+    });
+}

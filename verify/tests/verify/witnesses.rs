@@ -181,3 +181,15 @@ fn t10_without_a_witness_policy_no_witness_is_named() {
     let verified = world.verdict(&bundle).unwrap().confirm(&hashed(&FILES)).unwrap();
     assert!(verified.included().unwrap().witnesses().is_empty());
 }
+
+#[test]
+fn k09_the_logs_own_key_is_no_witness() {
+    let scene = Scene::new();
+    let log = &scene.world.log;
+    let own = VerifierKey::from_cosigner(&log.origin, log.key.public_key()).unwrap();
+    let mut note = log.signed();
+    note.cosign(&log.origin, &log.key, COSIGNED_AT).unwrap();
+    let checkpoint = String::from_utf8(note.to_bytes()).unwrap();
+    let verdict = scene.verdict_on(&checkpoint, &format!("witness self {own}\nquorum self\n"));
+    assert!(matches!(verdict, Err(Rejection::LogKeyAsWitness { .. })), "{verdict:?}");
+}
