@@ -185,3 +185,43 @@ fn t08_a_hundred_signatures_are_accepted_and_one_more_is_not() {
     assert!(matches!(SignedNote::parse(with(101).as_bytes()), Err(Error::Note { .. })));
     assert!(matches!(SignedNote::parse(with(20_000).as_bytes()), Err(Error::Note { .. })));
 }
+
+#[test]
+fn t08_an_oversized_note_is_refused_before_it_is_read() {
+    let (key, _) = signer("log");
+    let note = |length: usize| {
+        let note = SignedNote::sign(&format!("{}\n", "x".repeat(length)), "log", &key).unwrap().to_bytes();
+        (note.len(), SignedNote::parse(&note))
+    };
+    let (overhead, _) = note(0);
+    assert!(matches!(note(MAX_NOTE - overhead), (MAX_NOTE, Ok(_))));
+    assert!(matches!(note(MAX_NOTE - overhead + 1).1, Err(Error::Note { .. })));
+}
+
+#[test]
+fn t08_control_characters_and_crlf_are_no_part_of_a_note() {
+    let (note, _) = signed();
+    for control in ['\0', '\t', '\r', '\u{1b}', '\u{1f}'] {
+        let with = note.replacen("text", &format!("te{control}xt"), 1);
+        assert!(matches!(SignedNote::parse(with.as_bytes()), Err(Error::Note { .. })), "{control:?}");
+    }
+    let crlf = note.replacen("text\n", "text\r\n", 1);
+    assert!(matches!(SignedNote::parse(crlf.as_bytes()), Err(Error::Note { .. })));
+    // What is above ASCII is text, whatever it looks like; escaping it for people is for who prints it.
+    SignedNote::parse(note.replacen("text", "te\u{202e}xt", 1).as_bytes()).unwrap();
+}
+
+#[test]
+fn a_signature_that_does_not_verify_or_is_one_too_many_is_not_added() {
+    let (key, verifier) = signer("log");
+    let mut note = SignedNote::sign("text\n", "log", &key).unwrap();
+    let other = key.sign_with(Scheme::Ed25519, b"other text\n").unwrap();
+    assert!(matches!(note.push(&verifier, &other), Err(Error::BadSignature { .. })));
+    assert_eq!(note.signatures().len(), 1);
+    let good = key.sign_with(Scheme::Ed25519, b"text\n").unwrap();
+    for _ in 1..MAX_SIGNATURES {
+        note.push(&verifier, &good).unwrap();
+    }
+    assert!(matches!(note.push(&verifier, &good), Err(Error::Note { .. })));
+    SignedNote::parse(&note.to_bytes()).unwrap();
+}
