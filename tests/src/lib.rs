@@ -66,6 +66,14 @@ impl Sandbox {
         self.at(name)
     }
 
+    /// Makes a sandbox with a signed model `m`.
+    pub fn signed() -> Self {
+        let sandbox = Self::new();
+        sandbox.model("m");
+        sandbox.ok(["sign", "m"]);
+        sandbox
+    }
+
     /// Prepares a run of `sealwax` with this sandbox as its whole world.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(sealwax());
@@ -132,6 +140,15 @@ impl From<Output> for Run {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+}
+
+impl Run {
+    /// Demands an exit code, an `error` line that holds `text`, and no claim of success.
+    pub fn fails(&self, code: i32, text: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(self.stderr.contains("error") && self.stderr.contains(text), "{text}: {self:?}");
+        assert!(!self.stdout.contains("verified") && !self.stderr.contains("signed  "), "{self:?}");
     }
 }
 

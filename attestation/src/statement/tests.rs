@@ -1,3 +1,7 @@
+//! Statements, each wrong in one thing.
+//!
+//! This is one file because every rule of the statement is a change to the same two good ones.
+
 use std::num::NonZeroU64;
 
 use proptest::prelude::*;

@@ -1,3 +1,7 @@
+//! Public keys and signatures, each wrong in one thing.
+//!
+//! This is one file because every kind of key is tried with the same damage.
+
 use der::asn1::ObjectIdentifier;
 
 use super::spki::write_point;

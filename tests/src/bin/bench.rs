@@ -10,9 +10,11 @@
 //!
 //! Two models are made in a temporary directory: few large files, where hashing is everything, and many small ones, where
 //! everything else is. Each tool runs once to warm the cache and then in turns with the others, so that a slow minute of the
-//! machine meets all of them. Times are medians of processes from start to end; processor time and peak memory come from
-//! GNU time and are left open where it is not installed. With `--check`, exit code 1 says that a promise was missed, 3 that
-//! one could not be checked. The full run needs 2.1 GB of disk, and as much free memory to be about the processor.
+//! machine meets all of them; how busy other programs kept the processors is said at the end. Times are medians of processes
+//! from start to end; processor time and peak memory come from GNU time and are left open where it is not installed.
+//!
+//! With `--check`, exit code 1 says that a promise was missed, 3 that one could not be checked. The full run needs 2.1 GB of
+//! disk, and as much free memory to be about the processor.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -74,11 +76,17 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         runs: options.runs,
     };
     bench.write_keys()?;
+    let before = Load::now();
     let (large, small) = if options.quick { (16 << 20, 200) } else { (256 << 20, 2_000) };
     let large = bench.run(&Shape { name: "large", files: 8, bytes: large }, &mut out)?;
     let small = bench.run(&Shape { name: "small", files: small, bytes: 16 << 10 }, &mut out)?;
     let start_up = start_up(&sealwax)?;
+    let others = before.zip(Load::now()).map(|(before, after)| after.others_since(&before));
     writeln!(out, "start-up of `sealwax --version`: {:.1} ms", 1e3 * start_up.as_secs_f64())?;
+
+    if let Some(others) = others {
+        writeln!(out, "other programs kept {others:.2} of {} cores busy meanwhile", cores())?;
+    }
 
     if !options.check {
         return Ok(ExitCode::SUCCESS);
@@ -348,6 +356,39 @@ fn start_up(sealwax: &Path) -> Result<Duration, Box<dyn Error>> {
     Ok(median(times).ok_or("no run")?)
 }
 
+/// How much the processors had worked at a moment, in hundredths of a second: all of them for everybody, and for this
+/// program with the children it waited for.
+struct Load {
+    at: Instant,
+    everybody: u64,
+    ours: u64,
+}
+
+impl Load {
+    /// Reads `/proc`; nothing where there is none.
+    fn now() -> Option<Self> {
+        let sum = |text: &str, places: &[usize]| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            places.iter().map(|&place| words.get(place)?.parse::<u64>().ok()).sum::<Option<u64>>()
+        };
+        // cpu user nice system idle iowait irq softirq steal: all but the two of waiting.
+        let everybody = fs::read_to_string("/proc/stat").ok()?;
+        let everybody = sum(everybody.lines().next()?, &[1, 2, 3, 6, 7, 8])?;
+        // After the name, which may hold anything: user and system time, our own and our children's.
+        let own = fs::read_to_string("/proc/self/stat").ok()?;
+        let (_, own) = own.rsplit_once(')')?;
+        Some(Self { at: Instant::now(), everybody, ours: sum(own, &[11, 12, 13, 14])? })
+    }
+
+    /// Gives how many processors others kept busy on average since an earlier moment: what a table of times is worth.
+    fn others_since(&self, earlier: &Self) -> f64 {
+        let everybody = self.everybody.saturating_sub(earlier.everybody);
+        let ours = self.ours.saturating_sub(earlier.ours);
+        let others = Duration::from_millis(everybody.saturating_sub(ours).saturating_mul(10));
+        others.as_secs_f64() / (self.at - earlier.at).as_secs_f64()
+    }
+}
+
 /// Gives the middle value, of an even number the upper of the two.
 fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
     values.sort_unstable();
@@ -408,6 +449,15 @@ mod tests {
         assert_eq!(kept(&greedy, &greedy).last(), Some(&Some(false)));
         greedy.extend([Row { peak_kib: None, ..row("verify", OURS, 1) }]);
         assert_eq!(kept(&greedy, &greedy).last(), Some(&None));
+    }
+
+    #[test]
+    fn the_work_of_others_is_what_is_not_ours() {
+        let at = Instant::now();
+        let before = Load { at, everybody: 1_000, ours: 100 };
+        let after = Load { at: at + Duration::from_secs(10), everybody: 2_500, ours: 600 };
+        assert!((after.others_since(&before) - 1.0).abs() < 1e-9);
+        assert!(!cfg!(target_os = "linux") || Load::now().is_some());
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Certificate chains of a private authority, each wrong in one thing.
+//!
+//! This is one file because each refused chain differs from the good one by one line.
 
 use std::time::{Duration, Instant};
 

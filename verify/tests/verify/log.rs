@@ -1,4 +1,6 @@
 //! The log entry against the bundle, and its proof against a signed checkpoint.
+//!
+//! This is one file because each broken proof differs from the good one by one line.
 
 use sealwax_attestation::{Bundle, Envelope, HashedRekord, InclusionProof, TransparencyLogEntry, Verifier};
 use sealwax_keys::{HashAlgorithm, KeyKind, Scheme, SecretKey};

@@ -1,0 +1,133 @@
+//! Odd terminals, pipes, arguments, directories and networks.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+
+use sealwax_tests::{Run, Sandbox};
+
+#[test]
+fn x06_a_result_that_cannot_be_delivered_is_no_success() {
+    let sandbox = Sandbox::signed();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    for arguments in [
+        &["verify", "m"][..],
+        &["inspect", "m"],
+        &["verify", "m", "--json"],
+        &["key", "show"],
+        &["--version"],
+        &["--help"],
+    ] {
+        let output = sandbox.command(arguments).stdout(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {output:?}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = sandbox.command(arguments).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {output:?}");
+    }
+    // What was said on the way is not the result.
+    let output = sandbox.command(["verify", "m"]).stderr(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn o01_o05_nothing_from_outside_reaches_the_terminal_raw() {
+    let sandbox = Sandbox::new();
+    sandbox.model("m");
+    let name = "x\x1b[2J\x1b]0;t\x07\r\nverified m\u{202e}";
+    sandbox.ok(["sign", "m", "--name", name]);
+    let shown = sandbox.ok(["inspect", "m"]);
+    assert!(shown.stdout.contains("\\u{1b}") && shown.stdout.contains("\\u{202e}"), "{shown:?}");
+    assert!(!shown.stdout.contains(['\x1b', '\r', '\x07', '\u{202e}']));
+    assert!(!shown.stdout.lines().any(|line| line.starts_with("verified")), "{shown:?}");
+    assert_eq!(sandbox.json(0, ["inspect", "m"])["name"], name);
+    sandbox.write("m/\u{200b}", "");
+    let run = sandbox.run(["verify", "m"]);
+    assert!(!run.stderr.contains('\u{200b}'), "{run:?}");
+}
+
+#[test]
+fn x10_x11_odd_surroundings() {
+    let sandbox = Sandbox::signed();
+    sandbox.model("-rf");
+    sandbox.ok(["sign", "--", "-rf"]);
+    sandbox.ok(["verify", "--", "-rf"]);
+    sandbox.ok(["verify", "./-rf"]);
+    assert_eq!(sandbox.run(["verify", "m", "--no-such-option"]).code, Some(2));
+    assert_eq!(sandbox.run(Vec::<&str>::new()).code, Some(2));
+    let raw = std::ffi::OsStr::from_bytes(b"m\xff");
+    fs::create_dir(sandbox.at(raw)).unwrap();
+    fs::write(sandbox.at(raw).join("f"), "x").unwrap();
+    let run = sandbox.run(["sign".as_ref(), raw]);
+    assert!(matches!(run.code, Some(0..=2)), "{run:?}");
+
+    let homeless = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        Run::from(command.env_remove("HOME").output().unwrap())
+    };
+    let explicit = ["verify", "m", "--instance", "home/.local/share/sealwax"];
+    assert_eq!(homeless(&explicit).code, Some(0));
+    let script = format!(
+        "mkdir gone && cd gone && rmdir ../gone && exec '{}' verify '{}'",
+        sealwax_tests::sealwax().display(),
+        sandbox.at("m").display()
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(sandbox.path()).env_clear().env("HOME", sandbox.at("home"));
+    assert_eq!(command.env("PATH", "/usr/bin:/bin").output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn x12_verify_needs_no_network() {
+    let sandbox = Sandbox::signed();
+    let verify = sandbox.command(["verify", "m"]);
+    let mut alone = Command::new("unshare");
+    alone.args(["--net", "--"]).arg(verify.get_program()).args(verify.get_args());
+    alone.current_dir(sandbox.path()).env("HOME", sandbox.at("home"));
+    match alone.output() {
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("unshare") => {
+            eprintln!("skipped: a network namespace (the system does not allow one)");
+        }
+        Err(_) => eprintln!("skipped: a network namespace (unshare is not here)"),
+        Ok(output) => assert_eq!(output.status.code(), Some(0), "{output:?}"),
+    }
+}
+
+#[test]
+fn quiet_says_nothing_and_colour_stays_off_a_pipe() {
+    let sandbox = Sandbox::signed();
+    for arguments in [&["verify", "m", "--quiet"][..], &["sign", "m", "-q"]] {
+        let run = sandbox.ok(arguments);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""), "{arguments:?}");
+    }
+    let run = sandbox.run(["verify", "nowhere", "--quiet"]);
+    assert!(run.stderr.starts_with("error:"), "{run:?}");
+    for arguments in [&["verify", "m"][..], &["--help"], &["inspect", "m"]] {
+        assert!(!sandbox.ok(arguments).stdout.contains('\x1b'));
+    }
+}
+
+#[test]
+fn completions_and_man_pages_are_written() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = sandbox.ok(["completions", shell]);
+        assert!(run.stdout.contains("sealwax") && run.stdout.contains("trusted-root"), "{shell}");
+    }
+    fs::create_dir(sandbox.at("man")).unwrap();
+    sandbox.ok(["man", "man"]);
+    let mut page = String::new();
+    File::open(sandbox.at("man/sealwax-verify.1")).unwrap().read_to_string(&mut page).unwrap();
+    assert!(page.contains("trusted\\-root"), "{page}");
+    assert!(sandbox.at("man/sealwax-instance-export.1").is_file());
+}
