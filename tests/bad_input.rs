@@ -10,7 +10,7 @@
 )]
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealwax_tests::{Run, Sandbox, copy_tree, files_below};
+use sealwax_tests::{Run, Sandbox, files_below};
 
 #[test]
 fn a_model_that_is_missing_or_empty_or_holds_only_what_is_ignored() {
