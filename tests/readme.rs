@@ -56,6 +56,35 @@ fn the_readme_shows_what_its_commands_print() {
 }
 
 #[test]
+fn the_commands_of_the_readmes_tasks_work() {
+    let sandbox = Sandbox::new();
+    sandbox.model("my-model");
+    sandbox.write("my-model/checkpoints/1.bin", "1");
+    sandbox.write("weights.safetensors", vec![1; 5_000]);
+    sandbox.write("passphrase", "a passphrase\n");
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let commands = readme.lines().filter_map(|line| line.strip_prefix("    sealwax "));
+    let mut ran = 0;
+    for command in commands {
+        // A certificate authority is made, and the line run, in peers.rs.
+        if command.contains("their-ca.pem") {
+            continue;
+        }
+        if command.contains("their.pub") {
+            let shown = sandbox.json(0, ["key", "show", "release.pem", "--passphrase-file", "passphrase"]);
+            sandbox.write("their.pub", shown["public_key"].as_str().unwrap());
+        }
+        let mut arguments: Vec<&str> = command.split(' ').collect();
+        if command.contains("release.pem") {
+            arguments.extend(["--passphrase-file", "passphrase"]);
+        }
+        sandbox.ok(arguments);
+        ran += 1;
+    }
+    assert_eq!(ran, 12);
+}
+
+#[test]
 fn the_readme_names_the_test_command() {
     let steps = steps(&fs::read_to_string(workspace().join("README.md")).unwrap());
     assert!(steps.iter().any(|step| step.command == "cargo test --workspace"));

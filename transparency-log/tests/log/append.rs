@@ -18,7 +18,7 @@ fn a_new_log_publishes_the_empty_tree() {
     assert_clean(&log);
     assert!(matches!(log.entry(0), Err(Error::Tlog(_))));
     drop(log);
-    let again = Log::create(&world.path(), world.key(), |_| false);
+    let again = Log::create(&world.path(), world.key(), crate::world::briefly);
     assert!(matches!(again, Err(Error::Exists { path }) if path == world.path()));
     world.open().unwrap();
 }
@@ -177,7 +177,7 @@ fn a_view_stays_at_its_checkpoint_while_the_log_grows() {
 fn the_wrong_key_neither_opens_nor_reads() {
     let world = World::with_entries(3);
     let stranger = World::new();
-    let opened = Log::open(&world.path(), stranger.key(), |_| false);
+    let opened = Log::open(&world.path(), stranger.key(), crate::world::briefly);
     assert!(matches!(opened, Err(Error::WrongKey { .. })));
     assert!(matches!(LogView::open(&world.path(), &stranger.verifier), Err(Error::WrongKey { .. })));
     let secret = sealwax_keys::SecretKey::generate(sealwax_keys::KeyKind::P256).unwrap();

@@ -70,7 +70,7 @@ fn s04_a_full_disk_acknowledges_nothing_and_is_survived_when_space_returns() {
     println!("{failures} appends met a full disk");
     assert!(failures > 0);
     drop(log);
-    let (log, _) = Log::open(&path, world.key(), |_| false).unwrap();
+    let (log, _) = Log::open(&path, world.key(), crate::world::briefly).unwrap();
     assert_extends(&log, &notes, &world.verifier);
 }
 

@@ -152,7 +152,7 @@ impl Anchor for FaultyAnchor {
 type FaultyLog = Log<FaultyStorage, FaultyAnchor>;
 
 pub(crate) fn open_faulty(world: &World, plan: &Rc<Plan>) -> Result<(FaultyLog, Recovery)> {
-    let storage = Directory::writer(&world.path(), |_| false)?;
+    let storage = Directory::writer(&world.path(), crate::world::briefly)?;
     let anchor = SqliteAnchor::open(&world.path().join("anchor.db"))?;
     Log::open_with(FaultyStorage(storage, plan.clone()), FaultyAnchor(anchor, plan.clone()), world.key())
 }
@@ -393,7 +393,7 @@ fn s07_nothing_is_signed_when_the_staged_batch_reads_back_differently() {
     let (base, note, _) = base();
     for at in (0..9000).step_by(499) {
         let world = base.copy();
-        let storage = Directory::writer(&world.path(), |_| false).unwrap();
+        let storage = Directory::writer(&world.path(), crate::world::briefly).unwrap();
         let anchor = SqliteAnchor::open(&world.path().join("anchor.db")).unwrap();
         let (mut log, _) =
             Log::open_with(Lying(storage, RefCell::new(Some(at))), anchor, world.key()).unwrap();

@@ -17,7 +17,7 @@ const KEY: &str = "SEALWAX_TEST_KEY";
 #[ignore = "started by another test"]
 fn child_appends_until_killed() {
     let (Some(directory), Ok(text)) = (std::env::var_os(DIRECTORY), std::env::var(KEY)) else { return };
-    let (mut log, _) = Log::open(&PathBuf::from(directory), key(&text), |_| false).unwrap();
+    let (mut log, _) = Log::open(&PathBuf::from(directory), key(&text), crate::world::briefly).unwrap();
     for step in (1..=7).cycle() {
         let size = log.checkpoint().unwrap().size;
         for receipt in append(&mut log, size..size + step) {

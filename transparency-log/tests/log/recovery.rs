@@ -215,7 +215,8 @@ fn s09_an_anchor_locked_by_another_program_is_busy_and_not_damaged() {
     let world = World::with_entries(5);
     let anchor = SqliteAnchor::open(&world.path().join("anchor.db")).unwrap();
     let (mut log, _) =
-        Log::open_with(Directory::writer(&world.path(), |_| false).unwrap(), anchor, world.key()).unwrap();
+        Log::open_with(Directory::writer(&world.path(), crate::world::briefly).unwrap(), anchor, world.key())
+            .unwrap();
     let other = rusqlite::Connection::open(world.path().join("anchor.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert!(matches!(try_append(&mut log, 5..6), Err(Error::Busy { .. })));

@@ -60,17 +60,26 @@ fn s08_a_deleted_database_is_refused_and_no_new_log_is_made_over_the_old_one() {
     let (world, _) = grown();
     std::fs::remove_file(world.path().join("anchor.db")).unwrap();
     assert!(matches!(world.open(), Err(Error::AnchorMissing { .. })));
-    assert!(matches!(Log::create(&world.path(), world.key(), |_| false), Err(Error::Exists { .. })));
+    assert!(matches!(
+        Log::create(&world.path(), world.key(), crate::world::briefly),
+        Err(Error::Exists { .. })
+    ));
     // Creating left an empty database behind, which changes nothing.
     assert!(matches!(world.open(), Err(Error::AnchorMissing { .. })));
     std::fs::remove_file(world.path().join("tiles/checkpoint")).unwrap();
-    assert!(matches!(Log::create(&world.path(), world.key(), |_| false), Err(Error::Exists { .. })));
+    assert!(matches!(
+        Log::create(&world.path(), world.key(), crate::world::briefly),
+        Err(Error::Exists { .. })
+    ));
 
     // Nor over one that has no entries yet: its key may have been handed out.
     let world = World::new();
     drop(world.create());
     std::fs::remove_file(world.path().join("anchor.db")).unwrap();
-    assert!(matches!(Log::create(&world.path(), World::new().key(), |_| false), Err(Error::Exists { .. })));
+    assert!(matches!(
+        Log::create(&world.path(), World::new().key(), crate::world::briefly),
+        Err(Error::Exists { .. })
+    ));
 }
 
 #[test]

@@ -46,11 +46,11 @@ impl World {
     }
 
     pub(crate) fn create(&self) -> Log {
-        Log::create(&self.path(), self.key(), |_| false).unwrap()
+        Log::create(&self.path(), self.key(), briefly).unwrap()
     }
 
     pub(crate) fn open(&self) -> Result<(Log, Recovery), Error> {
-        Log::open(&self.path(), self.key(), |_| false)
+        Log::open(&self.path(), self.key(), briefly)
     }
 
     pub(crate) fn view(&self) -> Result<LogView, Error> {
@@ -174,4 +174,11 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
         std::fs::copy(from.join(&file), target).unwrap();
     }
+}
+
+/// Waits for a lock a little. Tests run side by side in one process, and some start programs: between its fork and its
+/// start a child shares all open files, so a lock that was just released may look held for a moment.
+pub(crate) fn briefly(tries: u32) -> bool {
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    tries < 500
 }
