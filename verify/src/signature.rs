@@ -18,7 +18,7 @@ pub(crate) struct Signed {
 pub enum Form {
     /// The DSSE pre-authentication encoding, under this scheme.
     Dsse(Scheme),
-    /// What model_signing 0.2 signed in its place: see [`check`].
+    /// What model_signing 0.2 signed in its place: the payload as Python prints bytes, after `DSSEV1`, with SHA-256.
     ModelSigningV0,
 }
 
