@@ -260,6 +260,51 @@ fn f01_f03_f08_f10_models_that_cannot_be_signed() {
 }
 
 #[test]
+fn what_no_signed_model_holds_is_refused_with_a_code_and_no_way_around() {
+    type Change = fn(&Path);
+    let plant: [(&str, Change); 4] = [
+        ("F03-symlink", |m| symlink("config.json", m.join("planted")).unwrap()),
+        ("F08-special-file", |m| {
+            assert!(Command::new("mkfifo").arg(m.join("planted")).status().unwrap().success());
+        }),
+        ("D15-twins", |m| fs::write(m.join("CONFIG.json"), "").unwrap()),
+        ("F10-name", |m| fs::write(m.join("nul.txt"), "").unwrap()),
+    ];
+    for (code, change) in plant {
+        let sandbox = Sandbox::signed();
+        change(&sandbox.at("m"));
+        let verdict = sandbox.json(1, ["verify", "m"]);
+        assert_eq!((&verdict["code"], &verdict["fault"]), (&code.into(), &"changed".into()), "{verdict}");
+        assert!(verdict["hint"].as_str().unwrap().starts_with("do not use the model"), "{verdict}");
+    }
+}
+
+#[test]
+fn a_sign_that_fails_makes_no_instance() {
+    let sandbox = Sandbox::new();
+    sandbox.model("m");
+    sandbox.run(["sign", "m", "--key", "nowhere.pem"]).fails(3, "nowhere.pem");
+    symlink("config.json", sandbox.at("m/link")).unwrap();
+    sandbox.run(["sign", "m"]).fails(1, "link");
+    assert!(!sandbox.instance().exists());
+}
+
+#[test]
+fn what_a_killed_sign_left_is_not_signed() {
+    let sandbox = Sandbox::signed();
+    let leftover = sandbox.write("m/.model.sig.sealwax-tmp", "half a bun");
+    sandbox.ok(["sign", "m"]);
+    assert!(!leftover.exists());
+    assert_eq!(sandbox.json(0, ["verify", "m"])["files"], 4);
+    let busy = File::create(&leftover).unwrap();
+    busy.lock().unwrap();
+    sandbox.run(["sign", "m"]).fails(3, "another sealwax");
+    assert!(leftover.exists());
+    drop(busy);
+    sandbox.ok(["sign", "m"]);
+}
+
+#[test]
 fn f04_a_file_swapped_for_a_link_with_the_same_bytes() {
     let sandbox = Sandbox::signed();
     fs::rename(sandbox.at("m/config.json"), sandbox.at("config.json")).unwrap();

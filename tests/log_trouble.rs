@@ -109,6 +109,35 @@ fn a_damaged_log_is_noticed_and_nothing_is_signed_over_it() {
 }
 
 #[test]
+fn s07_damage_anywhere_in_the_log_is_named_by_a_check() {
+    let sandbox = Sandbox::new();
+    for number in 0..3 {
+        sandbox.write("m/f", format!("{number}"));
+        sandbox.ok(["sign", "m"]);
+    }
+    let sound = sandbox.json(0, ["instance", "check"]);
+    assert_eq!(sound["entries"], 3);
+    let log = sandbox.instance().join("log");
+    for file in files_below(&log) {
+        let name = file.strip_prefix(&log).unwrap().display().to_string();
+        if name == "lock" || name.starts_with("anchor.db") {
+            continue;
+        }
+        let good = fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        fs::write(&file, bad).unwrap();
+        let run = sandbox.run(["instance", "check"]);
+        // A checkpoint is named by what it is.
+        run.fails(4, if name == "tiles/checkpoint" { "checkpoint" } else { &name });
+        assert!(run.stderr.contains("hint:"), "{run:?}");
+        fs::write(&file, good).unwrap();
+    }
+    sandbox.ok(["instance", "check"]);
+}
+
+#[test]
 fn s08_a_log_restored_from_an_older_copy_does_not_sign() {
     let sandbox = Sandbox::new();
     sandbox.write("m/f", "1");

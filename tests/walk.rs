@@ -146,7 +146,8 @@ fn a_repeated_sign_finds_its_entry_again() {
     let bundle = fs::read(sandbox.at("m/model.sig")).unwrap();
     let second = sandbox.json(0, ["sign", "m"]);
     assert_eq!((&first["log"]["index"], &second["log"]["index"]), (&0.into(), &0.into()));
-    assert_eq!(second["log"]["tree_size"], 1);
+    assert_eq!((&second["log"]["tree_size"], &second["log"]["existing"]), (&1.into(), &true.into()));
+    assert!(sandbox.ok(["sign", "m"]).stderr.contains("was there already"));
     assert_eq!(fs::read(sandbox.at("m/model.sig")).unwrap(), bundle);
     sandbox.write("m/new.txt", "x");
     let third = sandbox.json(0, ["sign", "m"]);

@@ -9,7 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::Error;
-use crate::json::Json;
+use crate::bundle::Bundle;
+use crate::json::{Json, Limits, parse};
 
 /// The payload type of every in-toto statement.
 pub const IN_TOTO_PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -50,6 +51,14 @@ impl Envelope {
         )
     }
 
+    /// Reads an envelope that stands alone, as a log keeps it.
+    ///
+    /// # Errors
+    /// As [`Envelope::from_json`], and those of the JSON reader.
+    pub fn from_text(text: &[u8]) -> Result<Self, Error> {
+        Self::from_json(parse(text, LIMITS)?)
+    }
+
     /// Reads the envelope.
     ///
     /// # Errors
@@ -83,13 +92,15 @@ fn signature(json: Json<'_>) -> Result<(Vec<u8>, String), Error> {
     Ok((signature, key_id))
 }
 
+/// As large as in a bundle.
+const LIMITS: Limits = Limits { bytes: Bundle::MAX_BYTES, depth: 4, values: 256 };
+
 /// Enough to count and refuse them.
 const MAX_SIGNATURES: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{Limits, parse};
 
     fn read(text: &str) -> Result<Envelope, Error> {
         Envelope::from_json(parse(text.as_bytes(), Limits { bytes: 10_000, depth: 8, values: 1_000 })?)

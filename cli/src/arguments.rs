@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Directory of the instance [default: $SEALWAX_HOME, else the platform's data directory]
     #[arg(long, global = true, value_name = "DIR")]

@@ -8,10 +8,10 @@ use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
 use sealwax_model::Error as ModelError;
-use sealwax_transparency_log::Error as LogError;
+use sealwax_transparency_log::{Damage, Error as LogError};
 use sealwax_verify::{PolicyError, Rejection};
 
-use crate::terminal::{Terminal, Tone};
+use crate::terminal::Terminal;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -20,12 +20,14 @@ pub(crate) enum Error {
     Usage(String),
     #[error("{bundle}: rejected: {rejection}", bundle = bundle.display())]
     Rejected { bundle: PathBuf, rejection: Box<Rejection> },
-    #[error("{path}: rejected: {source}", path = path.display())]
-    ModelRefused { path: PathBuf, source: ModelError },
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: cannot be signed: {source}", path = path.display(), source = of_model(path, source))]
+    Unsignable { path: PathBuf, source: ModelError },
+    #[error("{path}: {source}", path = path.display(), source = of_model(path, source))]
     Model { path: PathBuf, source: ModelError },
     #[error("{path}: no bundle is there", path = path.display())]
-    NoBundle { path: PathBuf },
+    NoBundle { path: PathBuf, model: PathBuf },
+    #[error("{path}: another sealwax is writing it", path = path.display())]
+    BeingSigned { path: PathBuf },
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{path}: {size} bytes are more than the cap of {limit}", path = path.display())]
@@ -56,6 +58,8 @@ pub(crate) enum Error {
     Policy { path: PathBuf, source: PolicyError },
     #[error("the log in {path}: {source}", path = path.display())]
     Log { path: PathBuf, source: LogError },
+    #[error("the log in {path} is damaged in {places}", path = path.display(), places = count(damage))]
+    LogDamaged { path: PathBuf, damage: Vec<Damage> },
     #[error("{0}")]
     Bug(String),
     #[error("cannot write the result: {0}")]
@@ -76,7 +80,7 @@ pub(crate) const BUG: u8 = 70;
 impl Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Rejected { .. } | Self::ModelRefused { .. } => REJECTED,
+            Self::Rejected { .. } | Self::Unsignable { .. } => REJECTED,
             Self::Usage(_)
             | Self::Exists { .. }
             | Self::NotOurs { .. }
@@ -87,9 +91,11 @@ impl Error {
             | Self::NoInstance { .. }
             | Self::TrustedRoot { .. }
             | Self::Policy { .. } => USAGE,
+            Self::LogDamaged { .. } => LOG_MISBEHAVED,
             Self::Log { source, .. } if log_misbehaves(source) => LOG_MISBEHAVED,
             Self::Model { .. }
             | Self::NoBundle { .. }
+            | Self::BeingSigned { .. }
             | Self::Io { .. }
             | Self::TooLarge { .. }
             | Self::NotAFile { .. }
@@ -105,13 +111,17 @@ impl Error {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Rejected { rejection, .. } => return Some(rejection_hint(rejection).to_owned()),
-            Self::ModelRefused { source, .. } | Self::Model { source, .. } => model_hint(source)?,
-            Self::NoBundle { .. } => "name the bundle with --signature FILE, or sign the model first",
+            Self::Unsignable { source, .. } | Self::Model { source, .. } => model_hint(source)?,
+            Self::NoBundle { model, .. } if model.extension().is_some_and(|extension| extension == "sig") => {
+                "this looks like a bundle; name the model that it belongs to"
+            }
+            Self::NoBundle { .. } => "name the bundle, or sign the model first",
+            Self::BeingSigned { .. } => "wait for it to finish and run the same command again",
             Self::TooLarge { .. } | Self::NotAFile { .. } => "check that this is the file you meant",
             Self::Exists { .. } => "choose another path; existing keys and instances are never overwritten",
             Self::NotOurs { .. } => "choose another path with --signature, or move the file away",
             Self::Key { path, source } => return key_hint(path, source),
-            Self::KeyExposed { path, .. } => return Some(format!("chmod 600 {}", path.display())),
+            Self::KeyExposed { path, .. } => return Some(format!("chmod 600 '{}'", path.display())),
             Self::NoTerminal => "give --passphrase-file FILE or --passphrase-env NAME",
             Self::Variable { .. } => "set the variable, or use --passphrase-file",
             Self::NoHome => "give --instance DIR or set SEALWAX_HOME",
@@ -120,8 +130,9 @@ impl Error {
             }
             Self::BadInstance { .. } => "restore the instance from a backup",
             Self::TrustedRoot { .. } => "ask the signer for the output of `sealwax instance export`",
-            Self::Policy { .. } => "compare it with `sealwax instance init` in an empty directory",
+            Self::Policy { .. } => "docs/spec/instance.md describes the form of a policy",
             Self::Log { source, .. } => log_hint(source)?,
+            Self::LogDamaged { .. } => "restore what is named from a backup of the same log, and check again",
             Self::Bug(_) => "please report this, with the command that you typed",
             Self::Io { source, .. } => io_hint(source)?,
             Self::Usage(_) | Self::Stdout(_) => return None,
@@ -138,6 +149,10 @@ impl Error {
         let Some(fields) = object.as_object_mut() else { return object };
         if let Some(hint) = self.hint() {
             fields.insert("hint".to_owned(), Value::from(hint));
+        }
+        if let Self::LogDamaged { damage, .. } = self {
+            let row = |damage: &Damage| json!({"path": damage.path, "what": damage.what});
+            fields.insert("damage".to_owned(), damage.iter().map(row).collect());
         }
         if let Self::Rejected { rejection, .. } = self {
             fields.insert("code".to_owned(), Value::from(rejection.code()));
@@ -176,9 +191,13 @@ pub(crate) fn report(error: &Error, terminal: Terminal) -> ExitCode {
             }
         }
     }
+    if let Error::LogDamaged { damage, .. } = error {
+        for Damage { path, what } in damage {
+            terminal.complain("  damaged:", &format!("{path}: {what}"));
+        }
+    }
     if let Some(hint) = error.hint() {
-        terminal.space();
-        terminal.say(Tone::Plain, "hint:", &hint);
+        terminal.advise(&hint);
     }
     // The exit code is never success here, so a closed stdout changes nothing.
     let _ = terminal.json(&error.to_json());
@@ -186,13 +205,35 @@ pub(crate) fn report(error: &Error, terminal: Terminal) -> ExitCode {
 }
 
 /// Prints what clap has to say. Help that was asked for is a success, provided that it could be printed.
-pub(crate) fn clap_exit(error: &clap::Error) -> ExitCode {
+pub(crate) fn clap_exit(error: &clap::Error, terminal: Terminal) -> ExitCode {
     let printed = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_ok() => ExitCode::SUCCESS,
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::from(COULD_NOT),
-        _ => ExitCode::from(USAGE),
+        _ => {
+            let text = error.to_string();
+            let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let _ = terminal.json(&json!({"verdict": "error", "message": message, "exit_code": USAGE}));
+            ExitCode::from(USAGE)
+        }
     }
+}
+
+/// Tells what a panic leaves to tell; its own words are on stderr already.
+pub(crate) fn panic_exit(terminal: Terminal) -> ExitCode {
+    let _ = terminal.json(&json!({"verdict": "error", "message": "a bug in sealwax", "exit_code": BUG}));
+    ExitCode::from(BUG)
+}
+
+fn count(damage: &[Damage]) -> String {
+    crate::terminal::count(u64::try_from(damage.len()).unwrap_or(u64::MAX), "place")
+}
+
+/// What the model room says, without the path that already stands before it.
+fn of_model(path: &std::path::Path, source: &ModelError) -> String {
+    let text = source.to_string();
+    let path = format!("{}: ", path.display());
+    text.strip_prefix(&path).or_else(|| text.strip_prefix(".: ")).unwrap_or(&text).to_owned()
 }
 
 fn rejection_hint(rejection: &Rejection) -> &'static str {
@@ -228,6 +269,7 @@ fn rejection_hint(rejection: &Rejection) -> &'static str {
             Problem::NoChain => "give every authority that you trust with --certificate-chain FILE",
             _ => "ask the signer for a code-signing certificate",
         },
+        Rejection::Model(_) => "do not use the model; this was not in what was signed",
         Rejection::ModelDiffers(_) => {
             "do not use the model; get it again, or ask the signer about the change"
         }
@@ -264,6 +306,7 @@ fn log_misbehaves(error: &LogError) -> bool {
     matches!(
         error,
         LogError::Damaged { .. }
+            | LogError::WrongKey { .. }
             | LogError::RolledBack { .. }
             | LogError::AnchorMissing { .. }
             | LogError::Fork { .. }
@@ -275,7 +318,7 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
     Some(match error {
         LogError::Busy { .. } => "wait for the other sealwax to finish and run the same command again",
         LogError::Damaged { .. } => {
-            "nothing was signed; restore the named file from a backup of the same log"
+            "nothing was signed; `sealwax instance check` names all damage; restore it from a backup of the same log"
         }
         LogError::RolledBack { .. } => {
             "nothing was signed: going on from an older copy would sign a second history; restore the newest copy of the named part"
@@ -285,7 +328,9 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
         }
         LogError::Fork { .. } => "stop using this log and keep it as evidence; make a new instance",
         LogError::Overtaken => "run the same command again",
-        LogError::WrongKey { .. } => "the key in keys/log.pem is another log's; restore the right one",
+        LogError::WrongKey { .. } => {
+            "the checkpoint was damaged or replaced, or keys/log.pem is another log's key; restore from a backup"
+        }
         LogError::NewerSchema { .. } => "use the newer sealwax that wrote it",
         LogError::Io { source, .. } => io_hint(source)?,
         LogError::Database { .. } => {
@@ -300,7 +345,7 @@ fn key_hint(path: &std::path::Path, error: &sealwax_keys::Error) -> Option<Strin
     let path = path.display();
     Some(match error {
         Key::WeakEncryption { .. } => {
-            format!("convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in {path} -out {path}.new")
+            format!("convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in '{path}' -out '{path}.new'")
         }
         Key::WrongPassphrase => "try the passphrase again".to_owned(),
         Key::PrivateKeyGiven => "give the public key; `sealwax key show` prints it".to_owned(),

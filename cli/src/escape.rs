@@ -10,8 +10,7 @@ use std::fmt::Write as _;
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        let plain = matches!(character, ' ' | '\'' | '"' | '\\');
-        if plain || (!is_invisible(character) && character.escape_debug().len() == 1) {
+        if is_plain(character) {
             escaped.push(character);
         } else {
             // Writing into a string cannot fail.
@@ -19,6 +18,27 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// Gives JSON text with the same characters escaped the way JSON escapes them; what lies outside its strings is plain.
+pub(crate) fn escape_json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character == '\n' || is_plain(character) {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing into a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    escaped
+}
+
+fn is_plain(character: char) -> bool {
+    matches!(character, ' ' | '\'' | '"' | '\\')
+        || (!is_invisible(character) && character.escape_debug().len() == 1)
 }
 
 /// Characters that print nothing and change how others are read: directional marks, joiners, tags, fillers.
@@ -32,7 +52,7 @@ fn is_invisible(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::escape;
+    use super::{escape, escape_json};
 
     #[test]
     fn o01_escapes_what_would_act_on_a_terminal() {
@@ -40,6 +60,14 @@ mod tests {
         assert_eq!(escape("a\r\n\x07\u{9b}"), "a\\u{d}\\u{a}\\u{7}\\u{9b}");
         assert_eq!(escape("gpj\u{202e}exe"), "gpj\\u{202e}exe");
         assert_eq!(escape("a\u{200b}b\u{e0041}"), "a\\u{200b}b\\u{e0041}");
+    }
+
+    #[test]
+    fn o02_json_is_escaped_and_means_the_same() {
+        let value = serde_json::json!({"name": "a\u{9b}31m\u{202e}\u{e0041}\n\t\"é權"});
+        let text = escape_json(&format!("{value:#}\n"));
+        assert!(text.contains("\\u009b31m\\u202e\\udb40\\udc41\\n\\t\\\"é權"), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]

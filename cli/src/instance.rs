@@ -23,7 +23,8 @@ use sealwax_transparency_log::{Log, LogKey, LogView};
 use sealwax_verify::{Policy, TrustedKey};
 
 use crate::error::Error;
-use crate::key_files::{self, io_error};
+use crate::files::{self, io_error};
+use crate::key_files;
 use crate::terminal::Tone;
 use crate::world::World;
 
@@ -50,7 +51,7 @@ impl Instance {
     /// [`Error::NoInstance`] where there is none, [`Error::BadInstance`] where it cannot be understood.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(MARKER);
-        let text = match key_files::read_capped(&path, 65_536) {
+        let text = match files::read_capped(&path, 65_536) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::NoInstance { path: dir.to_owned() });
             }
@@ -85,7 +86,7 @@ impl Instance {
             }
             _ => io_error("create", dir, source),
         })?;
-        key_files::sync_parent(dir).map_err(|source| io_error("write", parent, source))?;
+        files::sync_parent(dir).map_err(|source| io_error("write", parent, source))?;
         Ok(Self { dir: dir.to_owned(), origin })
     }
 
@@ -126,14 +127,12 @@ impl Instance {
 
     /// The logs that this instance trusts: its own.
     pub(crate) fn trusted_root(&self) -> Result<TrustedRoot, Error> {
-        read_trusted_root(&self.trusted_root_path())
+        read_trusted_root(&self.trusted_root_path()).map_err(missing_part)
     }
 
     /// Whose signatures this instance trusts.
     pub(crate) fn policy(&self) -> Result<Policy, Error> {
-        let path = self.policy_path();
-        let text = key_files::read_capped(&path, MAX_SETTINGS)?;
-        Policy::from_json(&text).map_err(|source| Error::Policy { path, source })
+        read_policy(&self.policy_path()).map_err(missing_part)
     }
 
     /// Opens the log for writing, waiting a while for another writer to finish.
@@ -180,8 +179,24 @@ impl Instance {
 
 /// Reads a trusted root.
 pub(crate) fn read_trusted_root(path: &Path) -> Result<TrustedRoot, Error> {
-    let text = key_files::read_capped(path, MAX_SETTINGS)?;
+    let text = files::read_capped(path, MAX_SETTINGS)?;
     TrustedRoot::from_json(&text).map_err(|source| Error::TrustedRoot { path: path.to_owned(), source })
+}
+
+/// Reads a policy.
+pub(crate) fn read_policy(path: &Path) -> Result<Policy, Error> {
+    let text = files::read_capped(path, MAX_SETTINGS)?;
+    Policy::from_json(&text).map_err(|source| Error::Policy { path: path.to_owned(), source })
+}
+
+/// Says that an instance lacks a part, which is not a mistyped path.
+fn missing_part(error: Error) -> Error {
+    match error {
+        Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::BadInstance { path, reason: "is missing from the instance".to_owned() }
+        }
+        other => other,
+    }
 }
 
 /// Fills an empty directory and gives the origin.
@@ -194,14 +209,14 @@ fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Err
     let log_key_path = dir.join(LOG_KEY);
     let log_key = SecretKey::generate(KeyKind::Ed25519).map_err(key_error(log_key_path.clone()))?;
     let log_key_pem = log_key.to_pkcs8_pem(None).map_err(key_error(log_key_path.clone()))?;
-    key_files::create_private(&log_key_path, &log_key_pem)?;
+    files::create_private(&log_key_path, &log_key_pem)?;
 
     let signing_path = dir.join(SIGNING_KEY);
     let signing = SecretKey::generate(KeyKind::P256).map_err(key_error(signing_path.clone()))?;
     let passphrase = blueprint.passphrase.as_ref().map(|passphrase| passphrase.as_str());
     let signing_pem = signing.to_pkcs8_pem(passphrase).map_err(key_error(signing_path.clone()))?;
-    key_files::create_private(&signing_path, &signing_pem)?;
-    key_files::create_public(&dir.join(SIGNING_PUBLIC_KEY), &signing.public_key().to_pem())?;
+    files::create_private(&signing_path, &signing_pem)?;
+    files::create_public(&dir.join(SIGNING_PUBLIC_KEY), &signing.public_key().to_pem())?;
 
     let origin = match &blueprint.origin {
         Some(origin) => checked_origin(origin)?,
@@ -216,15 +231,15 @@ fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Err
     let log = LogInstance::new(origin.clone(), log_key.public_key().clone(), valid_from)
         .map_err(|source| Error::TrustedRoot { path: dir.join(TRUSTED_ROOT), source })?;
     let trusted_root = TrustedRoot { logs: vec![log] };
-    key_files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
+    files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
     let trusted = TrustedKey { name: INSTANCE_KEY_NAME.to_owned(), key: signing.public_key().clone() };
-    key_files::create_public(&dir.join(POLICY), &Policy::file_for(&[trusted]))?;
+    files::create_public(&dir.join(POLICY), &Policy::file_for(&[trusted]))?;
     let log_path = dir.join(LOG);
     LogKey::new(&origin, log_key)
         .and_then(|key| Log::create(&log_path, key, |_| false))
         .map_err(|source| Error::Log { path: log_path, source })?;
     let marker = json!({"version": VERSION, "origin": origin});
-    key_files::create_public(&dir.join(MARKER), &format!("{marker:#}\n"))?;
+    files::create_public(&dir.join(MARKER), &format!("{marker:#}\n"))?;
     Ok(origin)
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod error;
 mod escape;
+mod files;
 mod instance;
 mod key_files;
 mod progress;

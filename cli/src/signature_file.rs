@@ -1,14 +1,16 @@
 //! Where a model's bundle is, how it is read, and how it is replaced whole or not at all.
 
-use std::fs;
-use std::io::Write as _;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sealwax_attestation::Bundle;
 use sealwax_model::ModelPath;
+use sealwax_verify::Rejection;
 
 use crate::error::Error;
-use crate::key_files::{self, io_error};
+use crate::files::{self, io_error};
 
 /// The bundle's place on disk.
 #[derive(Debug)]
@@ -24,10 +26,9 @@ impl SignatureFile {
     /// [`Error::Model`] where there is no model.
     pub(crate) fn locate(model: &Path, chosen: Option<&Path>) -> Result<Self, Error> {
         let metadata = fs::metadata(model).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => {
-                let path = model.to_owned();
-                let not_found = sealwax_model::Error::NotFound { path: model.display().to_string() };
-                Error::Model { path, source: not_found }
+            io::ErrorKind::NotFound => {
+                let source = sealwax_model::Error::NotFound { path: model.display().to_string() };
+                Error::Model { path: model.to_owned(), source }
             }
             _ => io_error("read", model, source),
         })?;
@@ -53,9 +54,8 @@ impl SignatureFile {
     /// # Errors
     /// [`Error::Usage`] where its name inside the model is not portable.
     pub(crate) fn within_model(&self) -> Result<Option<ModelPath>, Error> {
-        let parent =
-            self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let (Ok(parent), Ok(model)) = (parent.canonicalize(), self.model.canonicalize()) else {
+        let (Ok(parent), Ok(model)) = (files::parent(&self.path).canonicalize(), self.model.canonicalize())
+        else {
             return Ok(None);
         };
         let Some(name) = self.path.file_name() else {
@@ -70,32 +70,85 @@ impl SignatureFile {
         Ok(Some(path))
     }
 
-    /// Reads the bundle's bytes, at most [`Bundle::MAX_BYTES`].
+    /// Reads the bundle, at most [`Bundle::MAX_BYTES`] of it.
     ///
     /// # Errors
-    /// [`Error::NoBundle`] where there is none.
-    pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
+    /// [`Error::NoBundle`] where there is none, [`Error::Rejected`] where it is not a bundle.
+    pub(crate) fn bundle(&self) -> Result<Bundle, Error> {
+        Bundle::from_json(&self.read()?).map_err(|error| self.rejected(error.into()))
+    }
+
+    /// Says no about this bundle.
+    pub(crate) fn rejected(&self, rejection: Rejection) -> Error {
+        Error::Rejected { bundle: self.path.clone(), rejection: Box::new(rejection) }
+    }
+
+    fn read(&self) -> Result<Vec<u8>, Error> {
         let limit = u64::try_from(Bundle::MAX_BYTES).unwrap_or(u64::MAX);
-        key_files::read_capped(&self.path, limit).map_err(|error| match error {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Error::NoBundle { path: self.path.clone() }
+        files::read_capped(&self.path, limit).map_err(|error| match error {
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Error::NoBundle { path: self.path.clone(), model: self.model.clone() }
             }
             other => other,
         })
     }
 
-    /// Refuses to replace a file that is not a bundle, before any work is done.
+    /// Makes sure, before any work is done, that a bundle can be put there: refuses to replace a file that is not one, and
+    /// removes what a killed run left behind, which would otherwise be signed as a file of the model.
     ///
     /// # Errors
-    /// [`Error::NotOurs`].
-    pub(crate) fn check_replaceable(&self) -> Result<(), Error> {
+    /// [`Error::NotOurs`]; [`Error::BeingSigned`] while another process is about to put one there.
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
         match fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(io_error("read", &self.path, source)),
-            Ok(metadata) if metadata.is_file() && (metadata.len() == 0 || self.looks_like_a_bundle()) => {
-                Ok(())
-            }
-            Ok(_) => Err(Error::NotOurs { path: self.path.clone() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(io_error("read", &self.path, source)),
+            Ok(metadata) if metadata.is_file() && (metadata.len() == 0 || self.looks_like_a_bundle()) => {}
+            Ok(_) => return Err(Error::NotOurs { path: self.path.clone() }),
+        }
+        let temporary = self.temporary();
+        match files::open_regular(&temporary) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(leftover) => self.lock(&leftover)?,
+        }
+        fs::remove_file(&temporary).map_err(|source| io_error("remove", &temporary, source))
+    }
+
+    /// Puts a bundle there: the old one or the new one is seen, never a part, and it is on disk when this returns.
+    pub(crate) fn replace(&self, text: &str) -> Result<(), Error> {
+        let failed = |source| io_error("write", &self.path, source);
+        let temporary = self.temporary();
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary);
+        let mut file = made.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::BeingSigned { path: self.path.clone() },
+            _ => failed(source),
+        })?;
+        self.lock(&file)?;
+        let written = file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&temporary, &self.path));
+        if let Err(source) = written {
+            let _ = fs::remove_file(&temporary);
+            return Err(failed(source));
+        }
+        files::sync_parent(&self.path).map_err(failed)
+    }
+
+    /// One name beside the bundle's, so that a leftover is known for what it is.
+    fn temporary(&self) -> PathBuf {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(self.path.file_name().unwrap_or_default());
+        name.push(".sealwax-tmp");
+        files::parent(&self.path).join(name)
+    }
+
+    /// The lock tells a file that is being written from one that a killed run left: it goes with its process.
+    fn lock(&self, file: &File) -> Result<(), Error> {
+        match file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(Error::BeingSigned { path: self.path.clone() }),
+            Err(TryLockError::Error(source)) => Err(io_error("lock", &self.path, source)),
         }
     }
 
@@ -105,21 +158,5 @@ impl SignatureFile {
             head.starts_with(b"{")
                 && String::from_utf8_lossy(head).contains("application/vnd.dev.sigstore.bundle")
         })
-    }
-
-    /// Puts a bundle there: the old one or the new one is seen, never a part, and it is on disk when this returns.
-    pub(crate) fn replace(&self, text: &str) -> Result<(), Error> {
-        let failed = |source| io_error("write", &self.path, source);
-        let parent =
-            self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(".sealwax-")
-            .suffix(".tmp")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(parent)
-            .map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-        file.persist(&self.path).map_err(|error| failed(error.error))?;
-        key_files::sync_parent(&self.path).map_err(failed)
     }
 }

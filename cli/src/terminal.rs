@@ -6,7 +6,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::error::Error;
-use crate::escape::escape;
+use crate::escape::{escape, escape_json};
 
 /// Where a command's words go.
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +53,10 @@ impl Terminal {
         let _ = writeln!(io::stderr(), "{} {}", paint(self.colour_talk, Tone::Bad, label), escape(text));
     }
 
-    /// Ends a paragraph on stderr.
-    pub(crate) fn space(&self) {
-        let _ = writeln!(io::stderr());
+    /// Says what to do about what went wrong, quiet or not.
+    pub(crate) fn advise(&self, text: &str) {
+        let _ =
+            writeln!(io::stderr(), "\n{} {}", paint(self.colour_talk, Tone::Plain, "hint:"), escape(text));
     }
 
     /// Prints a line of the result for people. Nothing under `--json` or `--quiet`.
@@ -78,7 +79,7 @@ impl Terminal {
         if !self.json {
             return Ok(());
         }
-        self.raw(&format!("{value:#}\n"))
+        self.raw(&escape_json(&format!("{value:#}\n")))
     }
 
     /// Prints bytes of our own making as they are, such as a PEM file or a completion script.

@@ -67,16 +67,16 @@ pub(crate) fn run(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitC
     panic::set_hook(Box::new(|what| {
         let terminal = Terminal::new(false, false, false);
         terminal.complain("bug:", &what.to_string());
-        terminal.complain("hint:", "please report this, with the command that you typed");
+        terminal.advise("please report this, with the command that you typed");
     }));
-    panic::catch_unwind(AssertUnwindSafe(|| run_command(dispatch))).unwrap_or(ExitCode::from(error::BUG))
+    panic::catch_unwind(AssertUnwindSafe(|| run_command(dispatch)))
+        .unwrap_or_else(|_| error::panic_exit(Terminal::new(asks_for("--json"), false, false)))
 }
 
 fn run_command(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitCode {
     // Decided before parsing, because the parser prints in colour itself.
-    let plain = std::env::args_os().any(|argument| argument == "--no-color");
-    let colour = !plain
-        && variable("NO_COLOR").is_none_or(|value| value.is_empty())
+    let colour = !asks_for("--no-color")
+        && variable("NO_COLOR").is_none()
         && variable("TERM").is_none_or(|value| value != "dumb");
     let choice = if colour { ColorChoice::Auto } else { ColorChoice::Never };
     let parsed = Arguments::command()
@@ -85,7 +85,7 @@ fn run_command(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitCode
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
-        Err(error) => return error::clap_exit(&error),
+        Err(error) => return error::clap_exit(&error, Terminal::new(asks_for("--json"), false, colour)),
     };
     let global = &arguments.global;
     let terminal = Terminal::new(global.json, global.quiet, colour);
@@ -96,6 +96,11 @@ fn run_command(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitCode
     }
 }
 
+/// Whether an option stands among the arguments: for what is printed before they are understood, or if they are not.
+fn asks_for(option: &str) -> bool {
+    std::env::args_os().any(|argument| argument == option)
+}
+
 fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty() || name == "NO_COLOR")
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }

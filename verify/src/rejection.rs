@@ -101,6 +101,9 @@ pub enum Rejection {
     /// The model's files are not the signed ones.
     #[error("the model differs from what was signed")]
     ModelDiffers(Difference),
+    /// The model holds something that no signed model holds.
+    #[error("{0}")]
+    Model(sealwax_model::Error),
     /// The signature leaves out paths that exist and that the verifier did not agree to leave out.
     #[error("{} not covered by the signature", names(.0))]
     IgnoredPresent(Vec<String>),
@@ -182,6 +185,7 @@ impl Rejection {
             },
             Self::ModelDiffers(_) => "D10-model-differs",
             Self::IgnoredPresent(_) => "F05-ignored-present",
+            Self::Model(error) => model_code(error),
         }
     }
 
@@ -189,7 +193,9 @@ impl Rejection {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Malformed(_) | Self::PayloadType(_) | Self::LogEntriesSeveral(_) => Fault::Malformed,
-            Self::SignatureInvalid | Self::RootDigest { .. } | Self::ModelDiffers(_) => Fault::Changed,
+            Self::SignatureInvalid | Self::RootDigest { .. } | Self::ModelDiffers(_) | Self::Model(_) => {
+                Fault::Changed
+            }
             Self::OtherMode { .. }
             | Self::KeyNotTrusted { .. }
             | Self::LogEntryMissing
@@ -248,6 +254,22 @@ fn malformed_code(error: &Malformed) -> &'static str {
         Malformed::Manifest { .. } => "F01-manifest",
         Malformed::Key { .. } => "G05-key",
         _ => "B09-malformed",
+    }
+}
+
+fn model_code(error: &sealwax_model::Error) -> &'static str {
+    use sealwax_model::Error as Model;
+    match error {
+        Model::Symlink { .. }
+        | Model::SymlinkEscapes { .. }
+        | Model::SymlinkLoop { .. }
+        | Model::SymlinkDangles { .. } => "F03-symlink",
+        Model::SpecialFile { .. } => "F08-special-file",
+        Model::TooMany { .. } => "F09-too-many-files",
+        Model::BadName { .. } => "F10-name",
+        Model::Twins { .. } | Model::DuplicateName { .. } => "D15-twins",
+        Model::Empty => "D04-no-files",
+        _ => "F04-model",
     }
 }
 

@@ -14,6 +14,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
+    if world.terminal.json {
+        return Err(Error::Usage("a completion script is not JSON; leave --json out".to_owned()));
+    }
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut Arguments::command(), "sealwax", &mut script);
     world.terminal.raw(&String::from_utf8_lossy(&script))

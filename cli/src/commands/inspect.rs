@@ -1,6 +1,6 @@
 //! `sealwax inspect`: what a bundle says. It believes nothing and says so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use super::key::fingerprint;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// A bundle, or a model directory with a model.sig
+    /// A bundle, or a signed model
     #[arg(value_name = "BUNDLE")]
     path: PathBuf,
 
@@ -30,19 +30,24 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
-    let chosen = if options.path.is_dir() { None } else { Some(options.path.as_path()) };
-    let file = SignatureFile::locate(&options.path, chosen)?;
-    let rejected = |error: sealwax_attestation::Error| Error::Rejected {
-        bundle: file.path().to_owned(),
-        rejection: Box::new(error.into()),
-    };
-    let text = file.read()?;
-    let bundle = Bundle::from_json(&text).map_err(rejected)?;
-    let statement = Statement::from_payload(&bundle.envelope.payload).map_err(rejected)?;
+    let file = locate(&options.path)?;
+    let bundle = file.bundle()?;
+    let statement =
+        Statement::from_payload(&bundle.envelope.payload).map_err(|error| file.rejected(error.into()))?;
     if world.terminal.json {
         return world.terminal.json(&to_json(&bundle, &statement, options.files));
     }
     print(&bundle, &statement, options.files, world)
+}
+
+/// Finds the bundle: the file that was named, or the one that belongs to the model that was named.
+fn locate(path: &Path) -> Result<SignatureFile, Error> {
+    let of_model = SignatureFile::locate(path, None)?;
+    if path.is_dir() || of_model.path().is_file() {
+        Ok(of_model)
+    } else {
+        SignatureFile::locate(path, Some(path))
+    }
 }
 
 fn print(bundle: &Bundle, statement: &Statement, files: bool, world: &World) -> Result<(), Error> {

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use sealwax_keys::PublicKey;
+use sealwax_attestation::Envelope;
+use sealwax_keys::{HashAlgorithm, PublicKey};
+use sealwax_verify::Signers;
 
 use crate::error::Error;
+use crate::files::{self, io_error};
 use crate::instance::{Blueprint, Instance, MAX_SETTINGS};
-use crate::key_files::{self, PassphraseOptions, io_error};
+use crate::key_files::{self, PassphraseOptions};
 use crate::terminal::{Tone, count};
 use crate::world::World;
 
@@ -21,6 +24,8 @@ pub(crate) enum Action {
     Init(Init),
     /// Show where the instance is, its keys and its log
     Show,
+    /// Re-hash the whole log up to its signed root and name everything that is damaged
+    Check,
     /// Write what others need to verify: trusted root, policy and public key
     Export(Export),
 }
@@ -50,6 +55,7 @@ pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
     match action {
         Action::Init(options) => init(options, world),
         Action::Show => show(&Instance::open(&world.instance_dir()?)?, world),
+        Action::Check => check(&Instance::open(&world.instance_dir()?)?, world),
         Action::Export(options) => export(options, world),
     }
 }
@@ -103,18 +109,57 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
         "log        ",
         &format!("{}, {}", instance.origin(), count(state.size, "entry")),
     )?;
-    terminal.result(Tone::Plain, "log root   ", &state.root.to_base64())?;
+    terminal.result(Tone::Plain, "log root   ", &hex::encode(state.root.as_bytes()))?;
     for log in &root.logs {
         let since = format!("{} since {}", log.origin, log.valid_from);
         terminal.result(Tone::Plain, "trusts log ", &since)?;
     }
+    if let Signers::Keys(keys) = instance.policy()?.signers {
+        for trusted in &keys {
+            let what = format!("{} ({} {})", trusted.name, trusted.key.kind(), fingerprint(&trusted.key));
+            terminal.result(Tone::Plain, "trusts key ", &what)?;
+        }
+    }
     terminal.json(&json!({
         "instance": instance.dir().display().to_string(),
         "signing_key": super::key::to_json(&signing),
-        "log": {"origin": instance.origin(), "size": state.size, "root_hash": state.root.to_base64()},
+        "log": {"origin": instance.origin(), "size": state.size, "root_hash": hex::encode(state.root.as_bytes())},
         "trusted_root": instance.trusted_root_path().display().to_string(),
         "policy": instance.policy_path().display().to_string(),
     }))
+}
+
+/// Looks at the published log first, which needs no lock and names all damage, then at its index.
+fn check(instance: &Instance, world: &World) -> Result<(), Error> {
+    let path = instance.log_path();
+    let failed = |source| Error::Log { path: path.clone(), source };
+    let mut report = instance.log_view()?.check(&envelope_fits).map_err(failed)?;
+    if report.is_clean() {
+        report = instance.log(world)?.check(&envelope_fits).map_err(failed)?;
+    }
+    if !report.is_clean() {
+        return Err(Error::LogDamaged { path, damage: report.damage });
+    }
+    let what =
+        format!("{}, {}, {}", instance.origin(), count(report.size, "entry"), count(report.files, "file"));
+    world.terminal.result(Tone::Good, "sound", &what)?;
+    world.terminal.json(&json!({
+        "verdict": "sound",
+        "origin": instance.origin(),
+        "entries": report.size,
+        "files": report.files,
+    }))
+}
+
+/// Whether an envelope is the one whose digest an entry holds.
+fn envelope_fits(digest: &[u8], text: &[u8]) -> bool {
+    let hash = match digest.len() {
+        32 => HashAlgorithm::Sha256,
+        48 => HashAlgorithm::Sha384,
+        64 => HashAlgorithm::Sha512,
+        _ => return false,
+    };
+    Envelope::from_text(text).is_ok_and(|envelope| hash.digest(&envelope.pae()) == digest)
 }
 
 fn export(options: &Export, world: &World) -> Result<(), Error> {
@@ -123,9 +168,8 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
     instance.trusted_root()?;
     instance.policy()?;
     let key = public_key(&instance)?.to_pem();
-    let text = |path: PathBuf| {
-        Ok(String::from_utf8_lossy(&key_files::read_capped(&path, MAX_SETTINGS)?).into_owned())
-    };
+    let text =
+        |path: PathBuf| Ok(String::from_utf8_lossy(&files::read_capped(&path, MAX_SETTINGS)?).into_owned());
     let directory = &options.directory;
     std::fs::create_dir_all(directory).map_err(|source| io_error("create", directory, source))?;
     let files = [
@@ -140,7 +184,7 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
         return Err(Error::Exists { path });
     }
     for (name, text) in &files {
-        key_files::create_public(&directory.join(name), text)?;
+        files::create_public(&directory.join(name), text)?;
     }
     let hint = format!(
         "verify with: sealwax verify MODEL --policy {0}/policy.json --trusted-root {0}/trusted_root.json",

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sealwax_keys::{KeyKind, PublicKey, SecretKey};
 
 use crate::error::Error;
+use crate::files;
 use crate::key_files::{self, PassphraseOptions};
 use crate::terminal::Tone;
 use crate::world::World;
@@ -83,7 +84,7 @@ fn generate(options: &Generate, world: &World) -> Result<(), Error> {
     let key_error = |source| Error::Key { path: path.clone(), source };
     let key = SecretKey::generate(kind).map_err(key_error)?;
     let pem = key.to_pkcs8_pem(passphrase.as_ref().map(|text| text.as_str())).map_err(key_error)?;
-    key_files::create_private(path, &pem)?;
+    files::create_private(path, &pem)?;
     world.terminal.say(Tone::Good, "made", &format!("{} ({kind})", path.display()));
     print(key.public_key(), world)
 }

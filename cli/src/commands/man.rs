@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::arguments::Arguments;
 use crate::error::Error;
-use crate::key_files::io_error;
+use crate::files::io_error;
 use crate::terminal::Tone;
 use crate::world::World;
 

@@ -1,7 +1,7 @@
 //! `sealwax sign`: hash, state, sign, log, bundle, verify, and only then write.
 
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -86,14 +86,25 @@ enum HashName {
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let file = SignatureFile::locate(&options.model, options.signature.as_deref())?;
-    file.check_replaceable()?;
+    file.prepare()?;
     let mut ignored = ignored_paths(&options.ignore_paths)?;
     ignored.extend(file.within_model()?);
     let name = model_name(options)?;
 
-    let instance = open_or_create(world)?;
-    let signer = Signer::load(options, &instance, world)?;
+    // The key first, because it may ask for a passphrase, and hashing may take long; an instance is only made for a model
+    // that can be signed.
+    let existing = match Instance::open(&world.instance_dir()?) {
+        Err(Error::NoInstance { .. }) => None,
+        opened => Some(opened?),
+    };
+    let signer = match (&options.key, &existing) {
+        (Some(path), _) => Some(Signer::load(path, path.display().to_string(), options, world)?),
+        (None, Some(instance)) => Some(Signer::of_instance(instance, options, world)?),
+        (None, None) => None,
+    };
     let hashed = hash(options, ignored.clone(), world)?;
+    let instance = existing.map_or_else(|| open_or_create(world), Ok)?;
+    let signer = signer.map_or_else(|| Signer::of_instance(&instance, options, world), Ok)?;
 
     let payload = Statement::new(name, hashed.manifest.clone()).to_payload().map_err(bug)?;
     let signature = signer.sign(&pae(IN_TOTO_PAYLOAD_TYPE, &payload))?;
@@ -106,7 +117,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     // What a log takes, it keeps for ever: only a signature that verifies goes in.
     authenticate(&bundle, &TrustedRoot::default(), policy(LogRequirement::Waived), world.now())
         .map_err(own_output)?;
-    bundle.log_entries.push(record(&bundle.envelope, &signer, &instance, world)?);
+    let (entry, existing) = record(&bundle.envelope, &signer, &instance, world)?;
+    bundle.log_entries.push(entry);
 
     // Read back as a stranger would, from the bytes that will be written.
     let text = bundle.to_json();
@@ -117,7 +129,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         .and_then(|authentic| authentic.confirm(&hashed))
         .map_err(own_output)?;
     file.replace(&text)?;
-    print(&verified, &file, options, world)
+    print(&verified, existing, &file, options, world)
 }
 
 /// The model's own name: never that of a link or a relative path to it.
@@ -125,9 +137,11 @@ fn model_name(options: &Options) -> Result<String, Error> {
     if let Some(name) = &options.name {
         return Ok(name.clone());
     }
-    let unnamed = || Error::Usage(format!("{}: has no name; give one with --name", options.model.display()));
+    let unnamed = || {
+        Error::Usage(format!("{}: has no name that is text; give one with --name", options.model.display()))
+    };
     let path = options.model.canonicalize().map_err(|_| unnamed())?;
-    Ok(path.file_name().ok_or_else(unnamed)?.to_string_lossy().into_owned())
+    path.file_name().and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(unnamed)
 }
 
 fn hash(options: &Options, ignore_paths: Vec<ModelPath>, world: &World) -> Result<Hashed, Error> {
@@ -144,7 +158,7 @@ fn hash(options: &Options, ignore_paths: Vec<ModelPath>, world: &World) -> Resul
     let hashed = hash_model(&options.model, &hash_options, &bar);
     bar.clear();
     hashed.map_err(|source| match source.is_refusal() {
-        true => Error::ModelRefused { path: options.model.clone(), source },
+        true => Error::Unsignable { path: options.model.clone(), source },
         false => Error::Model { path: options.model.clone(), source },
     })
 }
@@ -158,11 +172,12 @@ struct Signer {
 }
 
 impl Signer {
-    fn load(options: &Options, instance: &Instance, world: &World) -> Result<Self, Error> {
-        let (path, name) = match &options.key {
-            Some(path) => (path.clone(), path.display().to_string()),
-            None => (instance.signing_key(), INSTANCE_KEY_NAME.to_owned()),
-        };
+    fn of_instance(instance: &Instance, options: &Options, world: &World) -> Result<Self, Error> {
+        Self::load(&instance.signing_key(), INSTANCE_KEY_NAME.to_owned(), options, world)
+    }
+
+    fn load(path: &Path, name: String, options: &Options, world: &World) -> Result<Self, Error> {
+        let path = path.to_owned();
         let key = key_files::read_secret(&path, &options.passphrase, world)?;
         let mut certificates = Vec::new();
         for file in options.certificate.iter().chain(&options.certificate_chain) {
@@ -206,13 +221,13 @@ impl Signer {
     }
 }
 
-/// Puts the entry into the instance's log, or finds it there, and gives it with its proof.
+/// Puts the entry into the instance's log and gives it with its proof, and whether it was there already.
 fn record(
     envelope: &Envelope,
     signer: &Signer,
     instance: &Instance,
     world: &World,
-) -> Result<TransparencyLogEntry, Error> {
+) -> Result<(TransparencyLogEntry, bool), Error> {
     let scheme = signer.key.public_key().scheme();
     let entry = HashedRekord::for_envelope(envelope, scheme, signer.verifier());
     let body = entry.to_body().map_err(bug)?;
@@ -229,7 +244,7 @@ fn record(
         .root;
     let checkpoint = String::from_utf8(receipt.checkpoint)
         .map_err(|_| Error::Bug("the log's checkpoint is not text".to_owned()))?;
-    Ok(TransparencyLogEntry {
+    let entry = TransparencyLogEntry {
         log_index: receipt.index,
         log_id: log.verifier_key().log_id().to_vec(),
         inclusion_proof: InclusionProof {
@@ -240,7 +255,8 @@ fn record(
             checkpoint,
         },
         canonicalized_body: body,
-    })
+    };
+    Ok((entry, receipt.existing))
 }
 
 /// Our own output does not verify. For a certificate that is the person's to mend, for anything else it is a bug.
@@ -255,6 +271,7 @@ fn refused_own(file: &SignatureFile, rejection: Rejection) -> Error {
 
 fn print(
     verified: &VerifiedModel,
+    existing: bool,
     file: &SignatureFile,
     options: &Options,
     world: &World,
@@ -263,7 +280,8 @@ fn print(
     let root_digest = hex::encode(verified.statement().manifest.root_digest());
     terminal.say(Tone::Plain, "signer  ", &describe_signer(verified.signer()));
     if let Some(log) = verified.included() {
-        let what = format!("{}, entry {} of {}", log.origin(), log.index(), log.tree_size());
+        let again = if existing { " (was there already)" } else { "" };
+        let what = format!("{}, entry {} of {}{again}", log.origin(), log.index(), log.tree_size());
         terminal.say(Tone::Plain, "logged  ", &what);
     }
     let what = format!(
@@ -275,18 +293,19 @@ fn print(
     );
     terminal.say(Tone::Good, "signed  ", &what);
     terminal.json(&json!({
-        "signed": true,
+        "verdict": "signed",
         "model": options.model.display().to_string(),
         "bundle": file.path().display().to_string(),
         "root_digest": root_digest,
         "files": verified.files(),
         "bytes": verified.bytes(),
-        "ignored": verified.unchecked(),
+        "unchecked": verified.unchecked(),
         "key": super::key::to_json(verified.signer().key()),
         "log": verified.included().map(|log| json!({
             "origin": log.origin(),
             "index": log.index(),
             "tree_size": log.tree_size(),
+            "existing": existing,
         })),
     }))
 }

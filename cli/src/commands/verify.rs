@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use sealwax_attestation::{Bundle, TrustedRoot};
+use sealwax_attestation::TrustedRoot;
 use sealwax_model::{HashOptions, Method, ModelPath, hash_model};
 use sealwax_verify::{
     Authentic, Form, LogRequirement, Policy, Rejection, Signer, Signers, TimeSource, TrustedKey,
@@ -15,7 +15,7 @@ use sealwax_verify::{
 };
 
 use crate::error::Error;
-use crate::instance::{Instance, MAX_SETTINGS, read_trusted_root};
+use crate::instance::{Instance, read_policy, read_trusted_root};
 use crate::key_files;
 use crate::progress::Bar;
 use crate::signature_file::SignatureFile;
@@ -65,29 +65,26 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let file = SignatureFile::locate(&options.model, options.signature.as_deref())?;
-    let rejected =
-        |rejection| Error::Rejected { bundle: file.path().to_owned(), rejection: Box::new(rejection) };
     let (mut policy, root) = trust(options, world)?;
     policy.ignored = ignored_paths(&options.ignore_paths)?;
     let own = file.within_model()?;
     policy.ignored.extend(own.clone());
-    let text = file.read()?;
-    let bundle = Bundle::from_json(&text).map_err(|error| rejected(Rejection::from(error)))?;
-    drop(text);
+    let bundle = file.bundle()?;
     let ignored = policy.ignored.clone();
-    let authentic = authenticate(&bundle, &root, policy, world.now()).map_err(rejected)?;
+    let authentic =
+        authenticate(&bundle, &root, policy, world.now()).map_err(|rejection| file.rejected(rejection))?;
     drop(bundle);
-    let verified = confirm(authentic, &options.model, &ignored, world, &rejected)?;
+    let verified = confirm(authentic, &file, &options.model, &ignored, world)?;
     print(&verified, own, options, world)
 }
 
 /// Hashes the model the way the signer did and compares.
 fn confirm(
     authentic: Authentic,
+    file: &SignatureFile,
     model: &Path,
     ignored: &[ModelPath],
     world: &World,
-    rejected: &dyn Fn(Rejection) -> Error,
 ) -> Result<VerifiedModel, Error> {
     let mut serialization = authentic.statement().manifest.serialization().clone();
     // Statements before OMS 1.0 do not say what they left out, and git's files were left out by default.
@@ -98,10 +95,10 @@ fn confirm(
     let hashed = hash_model(model, &hash_options, &bar);
     bar.clear();
     let hashed = hashed.map_err(|source| match source.is_refusal() {
-        true => Error::ModelRefused { path: model.to_owned(), source },
+        true => file.rejected(Rejection::Model(source)),
         false => Error::Model { path: model.to_owned(), source },
     })?;
-    authentic.confirm(&hashed).map_err(rejected)
+    authentic.confirm(&hashed).map_err(|rejection| file.rejected(rejection))
 }
 
 /// What the caller trusts, from the command line and the instance; never from the model or its bundle.
@@ -126,10 +123,7 @@ fn trust(options: &Options, world: &World) -> Result<(Policy, TrustedRoot), Erro
         (Some(signers), _) => {
             Policy { signers, log: LogRequirement::Required { witnesses: None }, ignored: Vec::new() }
         }
-        (None, Some(path)) => {
-            let text = key_files::read_capped(path, MAX_SETTINGS)?;
-            Policy::from_json(&text).map_err(|source| Error::Policy { path: path.clone(), source })?
-        }
+        (None, Some(path)) => read_policy(path)?,
         (None, None) => instance()?.policy()?,
     };
     if options.no_log {
