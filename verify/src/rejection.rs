@@ -269,7 +269,7 @@ fn model_code(error: &sealwax_model::Error) -> &'static str {
         Model::BadName { .. } => "F10-name",
         Model::Twins { .. } | Model::DuplicateName { .. } => "D15-twins",
         Model::Empty => "D04-no-files",
-        _ => "F04-model",
+        _ => "D16-shards",
     }
 }
 
