@@ -1,15 +1,36 @@
-//! The progress bar of hashing: bytes, rate, time left. Only on a terminal.
+//! Hashing a model with a progress bar: bytes, rate, time left. The bar is drawn only on a terminal.
+
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sealwax_model::Progress;
 
+use sealwax_model::{HashOptions, Hashed, Progress, hash_model};
+
+use crate::error::Error;
 use crate::terminal::Terminal;
 
+/// Hashes a model; `refused` says what it means that the model itself, not the machine, is the reason that it cannot be done.
+pub(crate) fn hash(
+    model: &Path,
+    options: &HashOptions,
+    verb: &'static str,
+    terminal: Terminal,
+    refused: impl FnOnce(sealwax_model::Error) -> Error,
+) -> Result<Hashed, Error> {
+    let bar = Bar::new(terminal, verb);
+    let hashed = hash_model(model, options, &bar);
+    bar.clear();
+    hashed.map_err(|source| match source.is_refusal() {
+        true => refused(source),
+        false => Error::Model { path: model.to_owned(), source },
+    })
+}
+
 /// A bar on stderr, or nothing.
-pub(crate) struct Bar(ProgressBar);
+struct Bar(ProgressBar);
 
 impl Bar {
-    pub(crate) fn new(terminal: Terminal, verb: &'static str) -> Self {
+    fn new(terminal: Terminal, verb: &'static str) -> Self {
         let target = if terminal.draws_progress() {
             ProgressDrawTarget::stderr()
         } else {
@@ -26,7 +47,7 @@ impl Bar {
     }
 
     /// Removes the bar, so that what follows stands in its place.
-    pub(crate) fn clear(&self) {
+    fn clear(&self) {
         self.0.finish_and_clear();
     }
 }

@@ -9,6 +9,7 @@ use sealwax_attestation::{
     Bundle, HashedRekord, Statement, TransparencyLogEntry, VerificationMaterial, Verifier,
 };
 use sealwax_keys::{Certificate, PublicKey};
+use sealwax_model::Method;
 use sealwax_tlog::Checkpoint;
 
 use crate::error::Error;
@@ -118,10 +119,11 @@ fn to_json(bundle: &Bundle, statement: &Statement, files: bool) -> Value {
         "predicate_type": statement.predicate.uri(),
         "method": serialization.method.name(),
         "hash": serialization.hash.name(),
+        "shard_size": match serialization.method { Method::Shards { size } => Some(size.get()), Method::Files => None },
         "allow_symlinks": serialization.allow_symlinks,
         "ignore_paths": serialization.ignore_paths.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
         "resource_count": manifest.resources().len(),
-        "signer": describe_material(&bundle.material),
+        "signer": {"mode": mode(&bundle.material), "claims_to_be": describe_material(&bundle.material)},
         "log_entries": logged,
         "timestamps": bundle.timestamps.len(),
     });
@@ -140,6 +142,14 @@ fn describe_material(material: &VerificationMaterial) -> String {
             chain.first().map_or_else(String::new, |leaf| describe_certificate(leaf))
         }
         VerificationMaterial::Certificate(leaf) => describe_certificate(leaf),
+    }
+}
+
+fn mode(material: &VerificationMaterial) -> &'static str {
+    match material {
+        VerificationMaterial::PublicKey { .. } => "key",
+        VerificationMaterial::CertificateChain(_) => "certificate",
+        VerificationMaterial::Certificate(_) => "identity",
     }
 }
 

@@ -4,14 +4,13 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
 
 use sealwax_attestation::{
     Bundle, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, InclusionProof, Statement, TransparencyLogEntry,
     TrustedRoot, VerificationMaterial, Verifier, pae,
 };
 use sealwax_keys::{Certificate, SecretKey};
-use sealwax_model::{Hash, HashOptions, Hashed, Method, ModelPath, Serialization, hash_model};
+use sealwax_model::{Hash, HashOptions, Hashed, Method, ModelPath, Serialization};
 use sealwax_tlog::Checkpoint;
 use sealwax_transparency_log::{NewEntry, Receipt};
 use sealwax_verify::{LogRequirement, Policy, Rejection, Signers, TrustedKey, VerifiedModel, authenticate};
@@ -19,13 +18,13 @@ use sealwax_verify::{LogRequirement, Policy, Rejection, Signers, TrustedKey, Ver
 use crate::error::Error;
 use crate::instance::{INSTANCE_KEY_NAME, Instance};
 use crate::key_files::{self, PassphraseOptions};
-use crate::progress::Bar;
+use crate::progress;
 use crate::signature_file::SignatureFile;
 use crate::terminal::{Tone, bytes, count};
 use crate::world::World;
 
 use super::instance::open_or_create;
-use super::verify::{describe_signer, ignored_paths};
+use super::verify::{describe_signer, ignored_paths, to_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -48,9 +47,6 @@ pub(crate) struct Options {
     /// The authorities above the certificate, up to the root (repeatable, PEM); added to the bundle
     #[arg(long, value_name = "CA", requires = "certificate")]
     certificate_chain: Vec<PathBuf>,
-
-    #[command(flatten)]
-    passphrase: PassphraseOptions,
 
     /// The model's name in the statement [default: the name of the directory or file]
     #[arg(long, value_name = "NAME")]
@@ -75,6 +71,9 @@ pub(crate) struct Options {
     /// Follow symbolic links that stay inside the model
     #[arg(long)]
     allow_symlinks: bool,
+
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -154,13 +153,8 @@ fn hash(options: &Options, ignore_paths: Vec<ModelPath>, world: &World) -> Resul
     let serialization = Serialization { method, hash, allow_symlinks: options.allow_symlinks, ignore_paths };
     let hash_options =
         HashOptions { serialization, ignore_git: !options.include_git, ..HashOptions::default() };
-    let bar = Bar::new(world.terminal, "signing");
-    let hashed = hash_model(&options.model, &hash_options, &bar);
-    bar.clear();
-    hashed.map_err(|source| match source.is_refusal() {
-        true => Error::Unsignable { path: options.model.clone(), source },
-        false => Error::Model { path: options.model.clone(), source },
-    })
+    let refused = |source| Error::Unsignable { path: options.model.clone(), source };
+    progress::hash(&options.model, &hash_options, "signing", world.terminal, refused)
 }
 
 /// The key that signs, and how the bundle names it.
@@ -292,22 +286,11 @@ fn print(
         file.path().display()
     );
     terminal.say(Tone::Good, "signed  ", &what);
-    terminal.json(&json!({
-        "verdict": "signed",
-        "model": options.model.display().to_string(),
-        "bundle": file.path().display().to_string(),
-        "root_digest": root_digest,
-        "files": verified.files(),
-        "bytes": verified.bytes(),
-        "unchecked": verified.unchecked(),
-        "key": super::key::to_json(verified.signer().key()),
-        "log": verified.included().map(|log| json!({
-            "origin": log.origin(),
-            "index": log.index(),
-            "tree_size": log.tree_size(),
-            "existing": existing,
-        })),
-    }))
+    let mut json = to_json("signed", verified, &options.model, file.path());
+    if let Some(log) = json.get_mut("log").and_then(serde_json::Value::as_object_mut) {
+        log.insert("existing".to_owned(), existing.into());
+    }
+    terminal.json(&json)
 }
 
 fn bug(error: sealwax_attestation::Error) -> Error {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sealwax_attestation::TrustedRoot;
-use sealwax_model::{HashOptions, Method, ModelPath, hash_model};
+use sealwax_model::{HashOptions, Method, ModelPath};
 use sealwax_verify::{
     Authentic, Form, LogRequirement, Policy, Rejection, Signer, Signers, TimeSource, TrustedKey,
     VerifiedModel, authenticate,
@@ -17,7 +17,7 @@ use sealwax_verify::{
 use crate::error::Error;
 use crate::instance::{Instance, read_policy, read_trusted_root};
 use crate::key_files;
-use crate::progress::Bar;
+use crate::progress;
 use crate::signature_file::SignatureFile;
 use crate::terminal::{Tone, bytes, count};
 use crate::world::World;
@@ -75,7 +75,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         authenticate(&bundle, &root, policy, world.now()).map_err(|rejection| file.rejected(rejection))?;
     drop(bundle);
     let verified = confirm(authentic, &file, &options.model, &ignored, world)?;
-    print(&verified, own, options, world)
+    print(&verified, &file, own, options, world)
 }
 
 /// Hashes the model the way the signer did and compares.
@@ -91,13 +91,8 @@ fn confirm(
     let ignore_git = serialization.ignore_paths.is_empty();
     serialization.ignore_paths.extend(ignored.iter().cloned());
     let hash_options = HashOptions { serialization, ignore_git, ..HashOptions::default() };
-    let bar = Bar::new(world.terminal, "verifying");
-    let hashed = hash_model(model, &hash_options, &bar);
-    bar.clear();
-    let hashed = hashed.map_err(|source| match source.is_refusal() {
-        true => file.rejected(Rejection::Model(source)),
-        false => Error::Model { path: model.to_owned(), source },
-    })?;
+    let refused = |source| file.rejected(Rejection::Model(source));
+    let hashed = progress::hash(model, &hash_options, "verifying", world.terminal, refused)?;
     authentic.confirm(&hashed).map_err(|rejection| file.rejected(rejection))
 }
 
@@ -166,6 +161,7 @@ pub(crate) fn ignored_paths(texts: &[String]) -> Result<Vec<ModelPath>, Error> {
 
 fn print(
     verified: &VerifiedModel,
+    file: &SignatureFile,
     own: Option<ModelPath>,
     options: &Options,
     world: &World,
@@ -204,10 +200,11 @@ fn print(
         bytes(verified.bytes())
     );
     terminal.result(Tone::Good, "verified", &what)?;
-    terminal.json(&to_json(verified, &options.model))
+    terminal.json(&to_json("accepted", verified, &options.model, file.path()))
 }
 
-fn to_json(verified: &VerifiedModel, model: &Path) -> Value {
+/// What is known of a verified model, for programs; signing says the same of what it made.
+pub(crate) fn to_json(verdict: &str, verified: &VerifiedModel, model: &Path, bundle: &Path) -> Value {
     let manifest = &verified.statement().manifest;
     let logged = verified.included().map(|log| {
         json!({
@@ -219,11 +216,13 @@ fn to_json(verified: &VerifiedModel, model: &Path) -> Value {
         })
     });
     json!({
-        "verdict": "accepted",
+        "verdict": verdict,
         "model": model.display().to_string(),
+        "bundle": bundle.display().to_string(),
         "name": verified.statement().name,
         "root_digest": hex::encode(manifest.root_digest()),
         "predicate_type": verified.statement().predicate.uri(),
+        "signed_form": match verified.form() { Form::Dsse(_) => "dsse", Form::ModelSigningV0 => "model_signing_v0.2" },
         "hash": manifest.serialization().hash.name(),
         "method": manifest.serialization().method.name(),
         "shard_size": match manifest.serialization().method {
