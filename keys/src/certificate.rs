@@ -22,8 +22,8 @@ use x509_cert::time::Time;
 
 use crate::error::{Error, Result};
 use crate::pem;
-use crate::public_key::{CertificateHash, PublicKey};
-use crate::scheme::KeyKind;
+use crate::public_key::PublicKey;
+use crate::scheme::{HashAlgorithm, KeyKind};
 use extensions::Extensions;
 
 pub use extensions::{BasicConstraints, KeyUsage, SubjectName};
@@ -158,6 +158,8 @@ impl Certificate {
     }
 
     /// Gives the subject alternative names in the order in which they stand; empty where there is no such extension.
+    ///
+    /// Verifying identity certificates needs this: the signer of a keyless signature is named here and nowhere else.
     pub fn subject_alternative_names(&self) -> Vec<SubjectName> {
         self.extensions.subject_alternative_names.clone()
     }
@@ -244,7 +246,8 @@ impl DistinguishedName {
 #[derive(Clone, Copy)]
 struct SignatureAlgorithm {
     oid: ObjectIdentifier,
-    signer: Option<(Family, CertificateHash)>,
+    /// With the hash, which pure Ed25519 has none of.
+    signer: Option<(Family, Option<HashAlgorithm>)>,
 }
 
 #[derive(Clone, Copy)]
@@ -260,13 +263,13 @@ impl SignatureAlgorithm {
         // RFC 4055 wants NULL for RSA and asks readers to take an absent field as well.
         let null = identifier.parameters.as_ref().is_none_or(der::Any::is_null);
         let signer = match identifier.oid.to_string().as_str() {
-            "1.2.840.10045.4.3.2" if absent => Some((Family::Ecdsa, CertificateHash::Sha256)),
-            "1.2.840.10045.4.3.3" if absent => Some((Family::Ecdsa, CertificateHash::Sha384)),
-            "1.2.840.10045.4.3.4" if absent => Some((Family::Ecdsa, CertificateHash::Sha512)),
-            "1.2.840.113549.1.1.11" if null => Some((Family::Rsa, CertificateHash::Sha256)),
-            "1.2.840.113549.1.1.12" if null => Some((Family::Rsa, CertificateHash::Sha384)),
-            "1.2.840.113549.1.1.13" if null => Some((Family::Rsa, CertificateHash::Sha512)),
-            "1.3.101.112" if absent => Some((Family::Ed25519, CertificateHash::None)),
+            "1.2.840.10045.4.3.2" if absent => Some((Family::Ecdsa, Some(HashAlgorithm::Sha256))),
+            "1.2.840.10045.4.3.3" if absent => Some((Family::Ecdsa, Some(HashAlgorithm::Sha384))),
+            "1.2.840.10045.4.3.4" if absent => Some((Family::Ecdsa, Some(HashAlgorithm::Sha512))),
+            "1.2.840.113549.1.1.11" if null => Some((Family::Rsa, Some(HashAlgorithm::Sha256))),
+            "1.2.840.113549.1.1.12" if null => Some((Family::Rsa, Some(HashAlgorithm::Sha384))),
+            "1.2.840.113549.1.1.13" if null => Some((Family::Rsa, Some(HashAlgorithm::Sha512))),
+            "1.3.101.112" if absent => Some((Family::Ed25519, None)),
             _ => None,
         };
         Self { oid: identifier.oid, signer }

@@ -14,6 +14,8 @@
 //! # Ok::<(), sealwax_keys::Error>(())
 //! ```
 
+#![warn(clippy::missing_errors_doc)]
+
 mod certificate;
 #[cfg(test)]
 mod der_writer;

@@ -17,7 +17,6 @@ use spki::Material;
 pub(crate) use spki::{
     EC_PUBLIC_KEY_OID, ED25519_OID, P256_OID, P384_OID, describe_algorithm, describe_curve,
 };
-pub(crate) use verify::CertificateHash;
 
 /// A public key for checking signatures.
 #[derive(Clone)]
@@ -153,7 +152,8 @@ impl PublicKey {
 
     /// Checks a signature over a message of which only the digest is at hand.
     ///
-    /// The digest must be the scheme's hash of the message; that it is, the caller must know.
+    /// The digest must be the scheme's hash of the message; that it is, the caller must know. A log needs this when it takes
+    /// entries from others: a `hashedrekord` entry holds the digest and the signature, and never the message.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl PublicKey {
     pub fn verify_legacy_sha256(&self, message: &[u8], signature: &[u8]) -> Result<()> {
         match self.kind() {
             KeyKind::P256 | KeyKind::P384 => {
-                self.material.verify_hashed(CertificateHash::Sha256, message, signature)
+                self.material.verify_hashed(Some(HashAlgorithm::Sha256), message, signature)
             }
             kind => Err(Error::UnsupportedKey { what: format!("{kind} in a model_signing 0.2 bundle") }),
         }
@@ -197,10 +197,10 @@ impl PublicKey {
         }
     }
 
-    /// Checks a certificate's signature by this key over the given hash; pure Ed25519 takes [`CertificateHash::None`].
+    /// Checks a certificate's signature by this key over the given hash; pure Ed25519 takes `None`.
     pub(crate) fn verify_certificate(
         &self,
-        hash: CertificateHash,
+        hash: Option<HashAlgorithm>,
         message: &[u8],
         signature: &[u8],
     ) -> Result<()> {

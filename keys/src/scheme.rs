@@ -142,13 +142,6 @@ impl HashAlgorithm {
             Self::Sha512 => "SHA2_512",
         }
     }
-
-    /// Finds the algorithm of a protobuf enum name, compared exactly.
-    pub fn from_protobuf_name(name: &str) -> Option<Self> {
-        [Self::Sha256, Self::Sha384, Self::Sha512]
-            .into_iter()
-            .find(|algorithm| algorithm.protobuf_name() == name)
-    }
 }
 
 const SCHEMES: [Scheme; 8] = [
@@ -186,15 +179,12 @@ mod tests {
         ] {
             assert_eq!(Scheme::from_key_details(name), None, "{name}");
         }
-        assert_eq!(HashAlgorithm::from_protobuf_name("sha256"), None);
-        assert_eq!(HashAlgorithm::from_protobuf_name("SHA3_256"), None);
     }
 
     #[test]
     fn digests_have_the_stated_length() {
         for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512] {
             assert_eq!(algorithm.digest(b"abc").len(), algorithm.len());
-            assert_eq!(HashAlgorithm::from_protobuf_name(algorithm.protobuf_name()), Some(algorithm));
         }
     }
 }

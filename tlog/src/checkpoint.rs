@@ -27,6 +27,10 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Parses a checkpoint's text. It proves nothing: use [`Checkpoint::open`] where the log's key is known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] with the rule that is broken, [`Error::Base64`] or [`Error::HashLength`] for the root.
     pub fn parse(text: &str) -> Result<Checkpoint, Error> {
         let malformed = |reason| Error::Checkpoint { reason };
         let body = text.strip_suffix('\n').ok_or(malformed("no line end after the last line"))?;
@@ -45,6 +49,11 @@ impl Checkpoint {
     }
 
     /// Writes the text that is signed; the inverse of [`Checkpoint::parse`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] where a line is empty or has a control character, or where size 0 has another root than the
+    /// empty tree's.
     pub fn to_text(&self) -> Result<String, Error> {
         self.check()?;
         let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, self.root.to_base64());
@@ -56,11 +65,20 @@ impl Checkpoint {
     }
 
     /// Signs with the log's Ed25519 key, under the origin as key name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Checkpoint::to_text`] and of [`SignedNote::sign`].
     pub fn sign(&self, key: &SecretKey) -> Result<SignedNote, Error> {
         SignedNote::sign(&self.to_text()?, &self.origin, key)
     }
 
     /// Opens a note that must be signed by `key`, and whose origin must be the key's name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SignedNote::parse`], [`SignedNote::verify`] and [`Checkpoint::parse`], and [`Error::Origin`] where the
+    /// signed text names another log.
     pub fn open(note: &[u8], key: &VerifierKey) -> Result<Checkpoint, Error> {
         let note = SignedNote::parse(note)?;
         note.verify(std::slice::from_ref(key))?;

@@ -20,6 +20,12 @@ impl SignedNote {
     ///
     /// The note must be a checkpoint. Whether it is consistent with what the witness signed before is for the caller to
     /// know: a cosignature says exactly that.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Checkpoint::parse`]; [`Error::Note`] for a later time or a note with 100 signatures,
+    /// [`Error::VerifierKey`] where the name cannot stand in a signature line or the key is not Ed25519, and
+    /// [`Error::Key`] where signing fails.
     pub fn cosign(&mut self, name: &str, key: &SecretKey, timestamp: u64) -> Result<(), Error> {
         Checkpoint::parse(self.text())?;
         if timestamp > LATEST {

@@ -23,6 +23,10 @@ impl RightEdge {
     /// Restores the edge of a tree of `size` leaves from the hashes of [`RightEdge::nodes`], in that order.
     ///
     /// The caller compares [`RightEdge::root`] with a signed root before believing them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EdgeLength`] where there are not as many hashes as the size has one bits.
     pub fn from_hashes(size: u64, hashes: Vec<Hash>) -> Result<RightEdge, Error> {
         if u32::try_from(hashes.len()).ok() != Some(size.count_ones()) {
             return Err(Error::EdgeLength { size, found: hashes.len() });
@@ -36,6 +40,10 @@ impl RightEdge {
     }
 
     /// Appends one leaf hash and returns every node that it completes: the leaf itself, then upwards.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TreeFull`] at 2^64 - 1 leaves; the edge is unchanged.
     pub fn append(&mut self, leaf: Hash) -> Result<Vec<(Node, Hash)>, Error> {
         let next = self.size.checked_add(1).ok_or(Error::TreeFull)?;
         let mut node = Node { level: 0, index: self.size };

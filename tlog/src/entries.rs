@@ -10,6 +10,10 @@
 use crate::Error;
 
 /// Encodes consecutive entries as one bundle; an entry above [`MAX_ENTRY`] bytes is refused.
+///
+/// # Errors
+///
+/// [`Error::EntryTooLarge`] for the first entry above [`MAX_ENTRY`] bytes.
 pub fn encode<T: AsRef<[u8]>>(entries: &[T]) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     for entry in entries {
@@ -19,6 +23,10 @@ pub fn encode<T: AsRef<[u8]>>(entries: &[T]) -> Result<Vec<u8>, Error> {
 }
 
 /// Appends one entry to a bundle.
+///
+/// # Errors
+///
+/// [`Error::EntryTooLarge`] above [`MAX_ENTRY`] bytes; the bundle is unchanged.
 pub fn push(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), Error> {
     let length = u16::try_from(entry.len()).map_err(|_| Error::EntryTooLarge { length: entry.len() })?;
     bundle.extend_from_slice(&length.to_be_bytes());
@@ -27,6 +35,10 @@ pub fn push(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), Error> {
 }
 
 /// Decodes a bundle of exactly `count` entries; fewer, more, or bytes left over are refused.
+///
+/// # Errors
+///
+/// [`Error::EntryCount`] where the bundle is not exactly so many entries.
 pub fn decode(bundle: &[u8], count: u16) -> Result<Vec<&[u8]>, Error> {
     let wrong = || Error::EntryCount { expected: count };
     let mut rest = bundle;

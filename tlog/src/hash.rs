@@ -35,11 +35,19 @@ impl Hash {
     }
 
     /// Takes a slice of exactly 32 bytes as a hash; any other length is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HashLength`] with the length that was found.
     pub fn from_slice(bytes: &[u8]) -> Result<Hash, Error> {
         bytes.try_into().map(Hash).map_err(|_| Error::HashLength { found: bytes.len() })
     }
 
     /// Decodes canonical, padded standard base64 of exactly 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Base64`] for any other spelling, [`Error::HashLength`] for another number of bytes.
     pub fn from_base64(text: &str) -> Result<Hash, Error> {
         let bytes = STANDARD.decode(text).map_err(|_| Error::Base64 { what: "hash" })?;
         Hash::from_slice(&bytes)

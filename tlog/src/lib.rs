@@ -14,6 +14,8 @@
 //! | [`SignedNote::cosign`] | C2SP tlog-cosignature, Ed25519 (`cosignature/v1`) |
 //! | [`WitnessPolicy`] | C2SP tlog-policy |
 
+#![warn(clippy::missing_errors_doc)]
+
 mod checkpoint;
 mod cosignature;
 mod edge;

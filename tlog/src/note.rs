@@ -44,6 +44,10 @@ pub struct Verified<'k> {
 
 impl SignedNote {
     /// Parses a note of at most 1,000,000 bytes and 100 signature lines.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Note`] with the rule that is broken, [`Error::Base64`] for a signature.
     pub fn parse(bytes: &[u8]) -> Result<SignedNote, Error> {
         let malformed = |reason| Error::Note { reason };
         if bytes.len() > MAX_NOTE {
@@ -68,6 +72,12 @@ impl SignedNote {
     }
 
     /// Signs `text` as `name` with an Ed25519 key; the text must end with a line end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Note`] where the text does not end with a line end or has another control character,
+    /// [`Error::VerifierKey`] where the name cannot stand in a signature line or the key is not Ed25519, [`Error::Key`]
+    /// where signing fails.
     pub fn sign(text: &str, name: &str, key: &SecretKey) -> Result<SignedNote, Error> {
         if !text.ends_with('\n') || text.bytes().any(is_forbidden) {
             return Err(Error::Note {
@@ -85,6 +95,11 @@ impl SignedNote {
     /// A line that names a known key and does not verify spoils the whole note, also next to a good line of the same key.
     /// Each key is returned once, however many lines it signed. No line by a known key is an error, and so are two known
     /// keys that one line could mean.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AmbiguousKey`], [`Error::BadSignature`] for the first line that spoils the note,
+    /// [`Error::NoKnownSignature`].
     pub fn verify<'k>(&self, keys: &'k [VerifierKey]) -> Result<Vec<Verified<'k>>, Error> {
         for (position, key) in keys.iter().enumerate() {
             let same = |other: &VerifierKey| other.name() == key.name() && other.key_id() == key.key_id();

@@ -42,6 +42,10 @@ pub struct Cosigned {
 
 impl WitnessPolicy {
     /// Parses the text of a policy, at most 256 KiB.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Policy`] with the line and the rule that is broken; those of [`VerifierKey::parse`] for a key.
     pub fn parse(text: &str) -> Result<WitnessPolicy, Error> {
         if text.len() > MAX_POLICY {
             return Err(Error::Policy { line: 1, reason: "larger than 256 KiB" });
@@ -67,6 +71,11 @@ impl WitnessPolicy {
     ///
     /// The log's key name must be the checkpoint's origin. Every witness counts once, by key. A signature line by any key
     /// of the policy that does not verify spoils the note, whether or not the quorum needs it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Checkpoint::parse`] and [`SignedNote::verify`]; [`Error::NoKnownSignature`] where no log of the policy
+    /// signed, [`Error::QuorumNotMet`] with the witnesses that did cosign.
     pub fn quorum_met(&self, note: &SignedNote) -> Result<Cosigned, Error> {
         let checkpoint = Checkpoint::parse(note.text())?;
         let verified = match note.verify(&self.keys) {
@@ -119,11 +128,6 @@ impl WitnessPolicy {
     /// Returns the keys of the policy's witnesses.
     pub fn witnesses(&self) -> &[VerifierKey] {
         self.keys.get(self.log_count..).unwrap_or_default()
-    }
-
-    /// Tells whether the policy asks for any cosignature, that is, whether its quorum is not `none`.
-    pub fn needs_witnesses(&self) -> bool {
-        self.quorum != NONE
     }
 }
 

@@ -25,10 +25,18 @@ pub trait HashReader {
     type Error: From<Error>;
 
     /// Returns the hashes of `wanted`, in that order and as many.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the source fails with; a node that it does not have is [`Error::NoSuchTile`].
     fn read(&self, wanted: &[Node]) -> Result<Vec<Hash>, Self::Error>;
 }
 
 /// Verifies that `leaf` is the `index`-th leaf of the tree of `size` leaves with this `root`.
+///
+/// # Errors
+///
+/// [`Error::IndexBeyondTree`], [`Error::ProofLength`], and [`Error::RootMismatch`] where the proof is of something else.
 pub fn verify_inclusion(
     leaf: &Hash,
     index: u64,
@@ -42,7 +50,7 @@ pub fn verify_inclusion(
 /// Computes the root that an inclusion proof leads to (RFC 9162 section 2.1.3.2).
 ///
 /// The result proves nothing until it is compared with a signed root.
-pub fn inclusion_root(leaf: &Hash, index: u64, size: u64, proof: &[Hash]) -> Result<Hash, Error> {
+fn inclusion_root(leaf: &Hash, index: u64, size: u64, proof: &[Hash]) -> Result<Hash, Error> {
     if index >= size {
         return Err(Error::IndexBeyondTree { index, size });
     }
@@ -69,6 +77,11 @@ pub fn inclusion_root(leaf: &Hash, index: u64, size: u64, proof: &[Hash]) -> Res
 }
 
 /// Verifies that the tree of `new_size` leaves extends the tree of `old_size` leaves (RFC 9162 section 2.1.4.2).
+///
+/// # Errors
+///
+/// [`Error::TreeShrank`], [`Error::ProofLength`], and [`Error::RootMismatch`] for the first root that the proof does not
+/// lead to.
 pub fn verify_consistency(
     old_size: u64,
     new_size: u64,
@@ -125,6 +138,10 @@ pub fn verify_consistency(
 }
 
 /// Computes the root of the first `size` leaves.
+///
+/// # Errors
+///
+/// Those of the reader; [`Error::NoSuchTile`] where it returns too few hashes.
 pub fn root<R: HashReader>(reader: &R, size: u64) -> Result<Hash, R::Error> {
     if size == 0 {
         return Ok(EMPTY_ROOT);
@@ -134,6 +151,10 @@ pub fn root<R: HashReader>(reader: &R, size: u64) -> Result<Hash, R::Error> {
 }
 
 /// Makes the inclusion proof of leaf `index` in the tree of `size` leaves.
+///
+/// # Errors
+///
+/// [`Error::IndexBeyondTree`], and those of the reader; [`Error::NoSuchTile`] where it returns too few hashes.
 pub fn prove_inclusion<R: HashReader>(reader: &R, index: u64, size: u64) -> Result<Vec<Hash>, R::Error> {
     if index >= size {
         return Err(Error::IndexBeyondTree { index, size }.into());
@@ -153,6 +174,10 @@ pub fn prove_inclusion<R: HashReader>(reader: &R, index: u64, size: u64) -> Resu
 /// Makes the consistency proof from the tree of `old_size` leaves to the tree of `new_size` leaves.
 ///
 /// It is empty when `old_size` is 0 or equal to `new_size`.
+///
+/// # Errors
+///
+/// [`Error::TreeShrank`], and those of the reader; [`Error::NoSuchTile`] where it returns too few hashes.
 pub fn prove_consistency<R: HashReader>(
     reader: &R,
     old_size: u64,

@@ -26,6 +26,10 @@ pub struct Tile {
 
 impl Tile {
     /// Names a tile of hashes: `level` 0 to 63, `width` 1 to 256.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTile`] outside these ranges.
     pub fn hashes(level: u8, index: u64, width: u16) -> Result<Tile, Error> {
         if level > 63 || !(1..=TILE_WIDTH).contains(&width) {
             return Err(Error::NoSuchTile);
@@ -34,6 +38,10 @@ impl Tile {
     }
 
     /// Names a bundle of `width` entries, 1 to 256.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTile`] outside this range.
     pub fn entries(index: u64, width: u16) -> Result<Tile, Error> {
         if !(1..=TILE_WIDTH).contains(&width) {
             return Err(Error::NoSuchTile);
@@ -42,6 +50,10 @@ impl Tile {
     }
 
     /// Names the entry bundle that holds the entry at `index` in a tree of `size` leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IndexBeyondTree`] where the tree has no such entry.
     pub fn for_entry(index: u64, size: u64) -> Result<Tile, Error> {
         if index >= size {
             return Err(Error::IndexBeyondTree { index, size });
@@ -50,14 +62,13 @@ impl Tile {
     }
 
     /// Names the tile that holds what `node` is computed from, in a tree of `size` leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTile`] where the tree has no such tile.
     pub fn for_node(node: Node, size: u64) -> Result<Tile, Error> {
         let (level, index, _) = place(node)?;
         at(Some(level), index, size)
-    }
-
-    /// Lists every hash tile of a tree of `size` leaves, full and partial, level by level.
-    pub fn all_hashes(size: u64) -> impl Iterator<Item = Tile> {
-        Tile::new_hashes(0, size)
     }
 
     /// Lists every entry bundle of a tree of `size` leaves, full and partial.
@@ -65,7 +76,7 @@ impl Tile {
         Tile::new_entries(0, size)
     }
 
-    /// Lists the hash tiles that a tree of `new` leaves has and its predecessor of `old` leaves had not.
+    /// Lists the hash tiles that a tree of `new` leaves has and its predecessor of `old` leaves had not, level by level.
     pub fn new_hashes(old: u64, new: u64) -> impl Iterator<Item = Tile> {
         (0..LEVELS).flat_map(move |level| grown(Some(level), old >> (8 * level), new >> (8 * level)))
     }
@@ -87,6 +98,10 @@ impl Tile {
     }
 
     /// Parses a path; only the one canonical spelling of a tile is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TilePath`] for everything else.
     pub fn parse(path: &str) -> Result<Tile, Error> {
         let rest = path.strip_prefix("tile/").ok_or(Error::TilePath)?;
         let (level, rest) = rest.split_once('/').ok_or(Error::TilePath)?;
@@ -142,6 +157,10 @@ impl Tile {
     }
 
     /// Returns the same tile at another width.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTile`] where the width is not 1 to 256.
     pub fn with_width(&self, width: u16) -> Result<Tile, Error> {
         if !(1..=TILE_WIDTH).contains(&width) {
             return Err(Error::NoSuchTile);
@@ -150,6 +169,10 @@ impl Tile {
     }
 
     /// Splits a hash tile's bytes into its hashes; the length must fit the width.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TileLength`] for any other length, and for every entry bundle.
     pub fn decode(&self, bytes: &[u8]) -> Result<Vec<Hash>, Error> {
         let wrong = || Error::TileLength { width: self.width, found: bytes.len() };
         if self.level.is_none() || bytes.len() != usize::from(self.width).saturating_mul(32) {
@@ -164,6 +187,10 @@ impl Tile {
     }
 
     /// Computes the hash of `node` from the hashes of the tile that holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTile`] where the node is another tile's or lies beyond the hashes.
     pub fn node_hash(&self, hashes: &[Hash], node: Node) -> Result<Hash, Error> {
         let (level, index, places) = place(node)?;
         if self.level != Some(level) || self.index != index {

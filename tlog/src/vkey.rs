@@ -41,21 +41,40 @@ pub enum SignatureType {
 
 impl VerifierKey {
     /// Makes the verifier of Ed25519 note signatures by `name`; a key of another kind is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::VerifierKey`] for a key of another kind, and for a name that is empty or has a space, plus or control
+    /// character.
     pub fn from_ed25519(name: &str, key: &PublicKey) -> Result<VerifierKey, Error> {
         VerifierKey::new(name, SignatureType::Ed25519, key.clone())
     }
 
     /// Makes the verifier of ECDSA P-256 note signatures by `name`; a key of another kind is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::VerifierKey`] for a key of another kind, and for a name that is empty or has a space, plus or control
+    /// character.
     pub fn from_ecdsa(name: &str, key: &PublicKey) -> Result<VerifierKey, Error> {
         VerifierKey::new(name, SignatureType::Ecdsa, key.clone())
     }
 
     /// Makes the verifier of Ed25519 witness cosignatures by `name`; a key of another kind is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::VerifierKey`] for a key of another kind, and for a name that is empty or has a space, plus or control
+    /// character.
     pub fn from_cosigner(name: &str, key: &PublicKey) -> Result<VerifierKey, Error> {
         VerifierKey::new(name, SignatureType::CosignatureV1, key.clone())
     }
 
     /// Parses the one-line text form; the identifier in the text must be the one computed from name and key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::VerifierKey`] with the rule that is broken, [`Error::Base64`] and [`Error::Key`] for the key itself.
     pub fn parse(text: &str) -> Result<VerifierKey, Error> {
         let malformed = |reason| Error::VerifierKey { reason };
         let mut parts = text.splitn(3, '+');

@@ -13,29 +13,61 @@ use crate::error::Result;
 pub use sqlite::SqliteAnchor;
 
 /// The anchor's compare-and-swap register and its leaf index.
+///
+/// Every function can fail with [`Error::Database`](crate::Error::Database), with [`Error::Busy`](crate::Error::Busy) while
+/// another program holds the database, and with [`Error::Damaged`](crate::Error::Damaged) where it is not what was stored.
 pub trait Anchor {
     /// Reads the last commit; `None` when nothing was ever committed.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
     fn load(&self) -> Result<Option<Anchored>>;
 
     /// Stores the first commit of a new log; refused with [`Error::Exists`](crate::Error::Exists) when there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`](crate::Error::Exists), and those of every function here.
     fn initialise(&mut self, first: &Anchored) -> Result<()>;
 
     /// Replaces the last commit and adds its leaves, all or nothing and durably.
     ///
     /// The stored checkpoint must equal `old` byte for byte and the size must grow, else
     /// [`Error::Overtaken`](crate::Error::Overtaken). The leaves are those from `old`'s size to the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overtaken`](crate::Error::Overtaken), after which nothing was stored, and those of every function here, after
+    /// which the commit may have been made nevertheless.
     fn swap(&mut self, old: &[u8], new: &Anchored, leaves: &[Hash]) -> Result<()>;
 
     /// Looks up the first position of each leaf hash.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
     fn find(&self, leaves: &[Hash]) -> Result<Vec<Option<u64>>>;
 
     /// Checks the whole anchor as far as it can by itself, and reads every indexed leaf in the order of positions.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
     fn leaves(&self) -> Result<Vec<(u64, Hash)>>;
 
     /// Tells whether the index holds exactly the positions 0 to `size` - 1.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
     fn is_indexed(&self, size: u64) -> Result<bool>;
 
     /// Replaces the whole index by the leaves 0, 1, 2, ….
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
     fn rebuild(&mut self, leaves: &[Hash]) -> Result<()>;
 }
 

@@ -8,7 +8,7 @@
 //! | `WrongKey`, `Exists`, `NotFound`, `NewerSchema`, `EntryTooLarge`, `Poisoned` | the caller | see each |
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sealwax_tlog::Hash;
 
@@ -131,6 +131,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn io(action: Action, path: &Path, source: std::io::Error) -> Error {
+        Error::Io { action, path: path.to_owned(), source }
+    }
+
     pub(crate) fn damaged(path: impl Into<String>, what: &'static str) -> Error {
         Error::Damaged { what, path: path.into() }
     }
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn s05_a_failed_flush_is_told_from_other_failures() {
-        let io = |action| Error::Io { action, path: "x".into(), source: std::io::Error::other("x") };
+        let io = |action| Error::io(action, Path::new("x"), std::io::Error::other("x"));
         let sqlite = |code| Error::Database {
             action: "commit to",
             path: "anchor.db".into(),

@@ -30,6 +30,8 @@
 //!
 //! What no local check can notice is a copy of the *whole* directory, anchor included, put back in place.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod anchor;
 mod batch;
 mod check;

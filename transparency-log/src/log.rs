@@ -66,14 +66,16 @@ pub struct Receipt {
 pub struct Recovery {
     /// A committed batch was not, or not known to be, published, and now is.
     pub published_batch: bool,
-    /// Staged files of appends that never committed, removed.
-    pub removed_leftovers: usize,
     /// The leaf index did not fit the tree and was rebuilt from the verified tiles.
     pub rebuilt_index: bool,
 }
 
 impl LogKey {
-    /// Names an Ed25519 key by the log's origin, for example `example.com/log42`.
+    /// Names an Ed25519 key by the log's origin, a bare host name, for example `log.example.com`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tlog`] where the key is not Ed25519, or the origin is empty or has a space, plus or control character.
     pub fn new(origin: &str, secret: SecretKey) -> Result<LogKey> {
         let verifier = VerifierKey::from_ed25519(origin, secret.public_key())?;
         Ok(LogKey { secret, verifier })
@@ -89,6 +91,11 @@ impl Log {
     /// Creates a log in a directory that holds none, signs and publishes the checkpoint of size 0, and opens it.
     ///
     /// `wait` is as in [`Directory::writer`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] where there is a log or part of one, [`Error::Busy`] when `wait` gives up, and those of
+    /// [`SqliteAnchor::create`] and of the storage.
     pub fn create(directory: &Path, key: LogKey, wait: impl FnMut(u32) -> bool) -> Result<Log> {
         let storage = Directory::writer(directory, wait)?;
         let anchor = SqliteAnchor::create(&directory.join(ANCHOR))?;
@@ -101,6 +108,12 @@ impl Log {
     /// Opens an existing log: takes the writer's lock, finishes what a crash left unfinished, and checks it.
     ///
     /// `wait` is as in [`Directory::writer`]; `|_| false` does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`]; [`Error::Busy`] when `wait` gives up; [`Error::WrongKey`]; [`Error::AnchorMissing`],
+    /// [`Error::RolledBack`] and [`Error::Fork`] where anchor and published tree disagree; [`Error::Damaged`]; and those
+    /// of [`SqliteAnchor::open`] and of the storage.
     pub fn open(directory: &Path, key: LogKey, wait: impl FnMut(u32) -> bool) -> Result<(Log, Recovery)> {
         let path = directory.join(ANCHOR);
         if !path.exists() {
@@ -123,6 +136,10 @@ impl Log {
 
 impl<S: Storage, A: Anchor> Log<S, A> {
     /// Creates a log in a storage and an anchor that hold none; see [`Log::create`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] where there is a log or part of one, and those of storage and anchor.
     pub fn create_with(storage: S, mut anchor: A, key: LogKey) -> Result<Log<S, A>> {
         // Entries without checkpoint and anchor are what is left of a log, and nothing to start another one over.
         let bundles = ["tiles/tile/entries", "tiles/tile/entries/000.p"];
@@ -140,6 +157,11 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     }
 
     /// Opens a log in a storage and an anchor; see [`Log::open`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::WrongKey`], [`Error::AnchorMissing`], [`Error::RolledBack`], [`Error::Fork`],
+    /// [`Error::Damaged`], and those of storage and anchor.
     pub fn open_with(storage: S, anchor: A, key: LogKey) -> Result<(Log<S, A>, Recovery)> {
         let mut log = Log { storage, anchor, key, state: State::Stopped { fatal: false } };
         let recovery = log.reload()?;
@@ -150,6 +172,12 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     ///
     /// After an error other than [`Error::EntryTooLarge`] the log is stopped: whether the entries are in is answered by
     /// [`Log::reload`] and by appending them again, which finds them if they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryTooLarge`] before anything was written; [`Error::Poisoned`] where an earlier failure stopped the
+    /// log; [`Error::Overtaken`] where another writer signed in between; [`Error::Damaged`] where what is stored, or the
+    /// index, does not lead to the signed root; and those of storage and anchor.
     pub fn append(&mut self, entries: &[NewEntry<'_>]) -> Result<Vec<Receipt>> {
         for (position, entry) in entries.iter().enumerate() {
             if entry.body.len() > MAX_ENTRY {
@@ -179,6 +207,10 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     /// Drops everything in memory and opens the log again from what is stored.
     ///
     /// Refused after a failed flush to disk: that process must end, because the system may show it what is not stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] after a failed flush, else those of [`Log::open_with`].
     pub fn reload(&mut self) -> Result<Recovery> {
         if matches!(self.state, State::Stopped { fatal: true }) {
             return Err(self.poisoned());
@@ -196,37 +228,13 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         }
     }
 
-    /// Makes the receipt of an entry by its leaf hash; `None` when the index has no such leaf.
-    pub fn receipt_for(&self, leaf: &Hash) -> Result<Option<Receipt>> {
-        let ready = self.ready()?;
-        let [position] = self.anchor.find(&[*leaf])?.try_into().unwrap_or([None]);
-        let prover = Prover::new(&self.storage, &ready.checkpoint);
-        position.map(|index| ready.receipt(&prover, index, *leaf, true)).transpose()
-    }
-
-    /// Reads one entry, proven to be under the checkpoint.
-    pub fn entry(&self, index: u64) -> Result<Vec<u8>> {
-        tree::read_entry(&self.storage, &self.ready()?.checkpoint, index)
-    }
-
-    /// Makes the consistency proof from an earlier size; the receiver verifies it with the root of that size.
-    pub fn prove_consistency(&self, old_size: u64) -> Result<Vec<Hash>> {
-        Prover::new(&self.storage, &self.ready()?.checkpoint).prove_consistency(old_size)
-    }
-
     /// Returns size and root.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] where an earlier failure stopped the log.
     pub fn checkpoint(&self) -> Result<&Checkpoint> {
         Ok(&self.ready()?.checkpoint)
-    }
-
-    /// Returns the signed note.
-    pub fn note(&self) -> Result<&[u8]> {
-        Ok(&self.ready()?.note)
-    }
-
-    /// Reads the envelope stored for a digest, as it is: the caller compares it with the digest.
-    pub fn envelope(&self, digest: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.storage.read(&envelope_name(digest))
     }
 
     /// Returns the key that verifies this log's checkpoints.
@@ -235,17 +243,16 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     }
 
     /// Re-hashes the whole log and compares the leaf index with it; see [`LogView::check`](crate::LogView::check).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] where an earlier failure stopped the log, and those of storage and anchor. Damage is no error
+    /// here: it is what the report is about.
     pub fn check(&self, envelope_fits: &dyn Fn(&[u8], &[u8]) -> bool) -> Result<Report> {
         let ready = self.ready()?;
         let mut report = check::run(&self.storage, &ready.checkpoint, envelope_fits)?;
         check::index(&self.storage, &self.anchor, &ready.checkpoint, &mut report)?;
         Ok(report)
-    }
-
-    /// Rebuilds the index of leaves from the tiles, after checking every one of them.
-    pub fn rebuild_index(&mut self) -> Result<()> {
-        let leaves = check::leaves(&self.storage, &self.ready()?.checkpoint)?;
-        self.anchor.rebuild(&leaves)
     }
 
     fn sequence(&mut self, ready: &mut Ready, entries: &[NewEntry<'_>]) -> Result<Vec<Receipt>> {
@@ -345,9 +352,9 @@ impl<S: Storage, A: Anchor> Log<S, A> {
             self.anchor.rebuild(&leaves)?;
             recovery.rebuilt_index = true;
         }
+        // What is still staged belongs to appends that never committed.
         for name in self.storage.list(STAGING)? {
             self.storage.remove(&name)?;
-            recovery.removed_leftovers = recovery.removed_leftovers.saturating_add(1);
         }
         Ok((Ready { checkpoint, note: anchored.checkpoint, frontier }, recovery))
     }

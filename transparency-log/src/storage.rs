@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -18,18 +19,34 @@ use crate::error::{Action, Error, Result};
 /// One writer at a time uses it. Names are relative paths with `/`, made by this crate and never by an entry.
 pub trait Storage {
     /// Reads a whole blob; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where a blob is there and cannot be read.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>>;
 
     /// Writes a blob atomically and durably.
     ///
     /// After `Ok` the new bytes survive a power cut. After an error or a crash the blob is the old one, the new one, or
     /// absent as before, and never a mixture.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; with [`Action::Sync`] where a flush failed, after which this process cannot know what is stored.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()>;
 
     /// Removes a blob; one that is not there is no error. Durability is not needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the blob is there and cannot be removed.
     fn remove(&self, name: &str) -> Result<()>;
 
     /// Lists the names of the blobs directly below a folder, sorted; a folder that is not there is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the folder is there and cannot be read.
     fn list(&self, folder: &str) -> Result<Vec<String>>;
 }
 
@@ -53,11 +70,15 @@ impl Directory {
     ///
     /// While another process holds the lock, `wait` is called with the number of failed tries, 1 at first; it may sleep,
     /// and says whether to try again. The system releases the lock when its holder ends, however it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when `wait` gives up, [`Error::Io`] where directory or lock file cannot be made.
     pub fn writer(root: &Path, mut wait: impl FnMut(u32) -> bool) -> Result<Directory> {
         let mut directory = Directory::reader(root);
         directory.make_durable(root)?;
         let path = root.join("lock");
-        let failed = |source| Error::Io { action: Action::Lock, path: path.clone(), source };
+        let failed = |source| Error::io(Action::Lock, &path, source);
         let lock = open_new_or_existing(&path, 0o600).map_err(failed)?;
         let mut tries = 0u32;
         loop {
@@ -76,11 +97,6 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Returns the directory's path.
-    pub fn path(&self) -> &Path {
-        &self.root
-    }
-
     /// Creates a directory and its missing parents, and flushes the entry of each one once per process.
     fn make_durable(&self, directory: &Path) -> Result<()> {
         if self.known_durable().contains(directory) {
@@ -95,9 +111,9 @@ impl Directory {
             if parent != Path::new(".") {
                 self.make_durable(parent)?;
             }
-            match new_directory(directory) {
+            match DirBuilder::new().mode(0o755).create(directory) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
-                other => other.map_err(|source| io_error(Action::CreateDirectory, directory, source))?,
+                other => other.map_err(|source| Error::io(Action::CreateDirectory, directory, source))?,
             }
         }
         match sync_directory(parent) {
@@ -120,7 +136,7 @@ impl Storage for Directory {
         match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(io_error(Action::Read, &path, source)),
+            Err(source) => Err(Error::io(Action::Read, &path, source)),
         }
     }
 
@@ -132,12 +148,12 @@ impl Storage for Directory {
         // A leftover of a crash, or a planted link, is removed and never written through.
         match std::fs::remove_file(&temporary) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(Action::Remove, &temporary, source));
+                return Err(Error::io(Action::Remove, &temporary, source));
             }
             _ => {}
         }
         let placed = write_new(&temporary, bytes).and_then(|()| {
-            std::fs::rename(&temporary, &path).map_err(|source| io_error(Action::Rename, &path, source))
+            std::fs::rename(&temporary, &path).map_err(|source| Error::io(Action::Rename, &path, source))
         });
         if placed.is_err() {
             // On a full disk the half-written file is what takes the space; failing to remove it changes nothing.
@@ -151,7 +167,7 @@ impl Storage for Directory {
         let path = self.root.join(name);
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(Action::Remove, &path, source));
+                return Err(Error::io(Action::Remove, &path, source));
             }
             _ => {}
         }
@@ -168,7 +184,7 @@ impl Storage for Directory {
 
     fn list(&self, folder: &str) -> Result<Vec<String>> {
         let path = self.root.join(folder);
-        let failed = |source| io_error(Action::List, &path, source);
+        let failed = |source| Error::io(Action::List, &path, source);
         let entries = match std::fs::read_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(failed)?,
@@ -188,21 +204,15 @@ impl Storage for Directory {
 
 /// Creates, fills and flushes a file that must not exist.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = create_new(path, 0o644).map_err(|source| io_error(Action::Write, path, source))?;
-    file.write_all(bytes).map_err(|source| io_error(Action::Write, path, source))?;
-    file.sync_all().map_err(|source| io_error(Action::Sync, path, source))
+    let mut file = create_new(path, 0o644).map_err(|source| Error::io(Action::Write, path, source))?;
+    file.write_all(bytes).map_err(|source| Error::io(Action::Write, path, source))?;
+    file.sync_all().map_err(|source| Error::io(Action::Sync, path, source))
 }
 
 /// Flushes a directory, so that names created or renamed in it survive a power cut.
-#[cfg(unix)]
 pub(crate) fn sync_directory(path: &Path) -> Result<()> {
-    let directory = File::open(path).map_err(|source| io_error(Action::Read, path, source))?;
-    directory.sync_all().map_err(|source| io_error(Action::Sync, path, source))
-}
-
-#[cfg(not(unix))]
-pub(crate) fn sync_directory(_path: &Path) -> Result<()> {
-    Ok(())
+    let directory = File::open(path).map_err(|source| Error::io(Action::Read, path, source))?;
+    directory.sync_all().map_err(|source| Error::io(Action::Sync, path, source))
 }
 
 /// Creates a file with at most these permission bits; it must not exist.
@@ -214,34 +224,10 @@ fn open_new_or_existing(path: &Path, mode: u32) -> io::Result<File> {
     options(mode).create(true).truncate(false).open(path)
 }
 
-#[cfg(unix)]
 fn options(mode: u32) -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
     let mut options = OpenOptions::new();
     options.write(true).mode(mode);
     options
-}
-
-#[cfg(not(unix))]
-fn options(_mode: u32) -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    options
-}
-
-#[cfg(unix)]
-fn new_directory(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    DirBuilder::new().mode(0o755).create(path)
-}
-
-#[cfg(not(unix))]
-fn new_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().create(path)
-}
-
-fn io_error(action: Action, path: &Path, source: io::Error) -> Error {
-    Error::Io { action, path: path.to_owned(), source }
 }
 
 /// The one temporary name per directory: a crash leaves at most one behind, and the next write there removes it.

@@ -21,6 +21,10 @@ pub struct LogView<S = Directory> {
 
 impl LogView {
     /// Opens the log at a directory, whose checkpoint must be signed by `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::WrongKey`], [`Error::Damaged`] where the checkpoint is malformed, [`Error::Io`].
     pub fn open(directory: &Path, key: &VerifierKey) -> Result<LogView> {
         LogView::with_storage(Directory::reader(directory), key).map_err(|error| match error {
             Error::NotFound { .. } => Error::NotFound { path: directory.to_owned() },
@@ -31,6 +35,11 @@ impl LogView {
 
 impl<S: Storage> LogView<S> {
     /// Opens the log in a storage, whose checkpoint must be signed by `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::WrongKey`], [`Error::Damaged`] where the checkpoint is malformed, and those of the
+    /// storage.
     pub fn with_storage(storage: S, key: &VerifierKey) -> Result<LogView<S>> {
         let note = storage.read(CHECKPOINT)?.ok_or_else(|| Error::NotFound { path: CHECKPOINT.into() })?;
         let checkpoint = open_checkpoint(&note, key, CHECKPOINT)?;
@@ -48,26 +57,49 @@ impl<S: Storage> LogView<S> {
     }
 
     /// Reads one entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tlog`] where the tree has no such entry, [`Error::Damaged`] where what is stored does not lead to the
+    /// signed root, and those of the storage.
     pub fn entry(&self, index: u64) -> Result<Vec<u8>> {
         tree::read_entry(&self.storage, &self.checkpoint, index)
     }
 
     /// Makes the inclusion proof of the leaf at `index`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tlog`] where the tree has no such entry, [`Error::Damaged`] where `leaf` does not lead to the signed
+    /// root, and those of the storage.
     pub fn prove_inclusion(&self, index: u64, leaf: &Hash) -> Result<Vec<Hash>> {
         Prover::new(&self.storage, &self.checkpoint).prove(index, leaf)
     }
 
     /// Makes the consistency proof from an earlier size; the receiver verifies it with the root of that size.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tlog`] where the tree is smaller than `old_size`, [`Error::Damaged`] where a tile is missing or has the
+    /// wrong length, and those of the storage.
     pub fn prove_consistency(&self, old_size: u64) -> Result<Vec<Hash>> {
         Prover::new(&self.storage, &self.checkpoint).prove_consistency(old_size)
     }
 
     /// Reads the envelope stored for a digest, as it is: the caller compares it with the digest.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage.
     pub fn envelope(&self, digest: &[u8]) -> Result<Option<Vec<u8>>> {
         self.storage.read(&envelope_name(digest))
     }
 
     /// Re-hashes the whole log; see [`Report`]. `envelope_fits` judges each stored envelope against its digest.
+    ///
+    /// # Errors
+    ///
+    /// Those of the storage. Damage is no error here: it is what the report is about.
     pub fn check(&self, envelope_fits: &dyn Fn(&[u8], &[u8]) -> bool) -> Result<Report> {
         check::run(&self.storage, &self.checkpoint, envelope_fits)
     }

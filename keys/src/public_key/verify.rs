@@ -10,45 +10,25 @@ use super::spki::{Curve, Material};
 use crate::error::{Error, Result};
 use crate::scheme::{HashAlgorithm, Scheme};
 
-/// The hash that a certificate's signature algorithm names.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum CertificateHash {
-    Sha256,
-    Sha384,
-    Sha512,
-    /// None: pure Ed25519 signs the message itself.
-    None,
-}
-
 impl Material {
     /// Checks a signature over a message; that the scheme fits the key has been checked before.
     pub(super) fn verify(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> Result<()> {
-        let hash = match (self, scheme.hash()) {
-            (Self::Ed25519(_), hash) if scheme == Scheme::Ed25519Ph => {
-                return self.verify_digest(scheme, &hash.digest(message), signature);
-            }
-            (Self::Ed25519(_), _) => CertificateHash::None,
-            (_, HashAlgorithm::Sha256) => CertificateHash::Sha256,
-            (_, HashAlgorithm::Sha384) => CertificateHash::Sha384,
-            (_, HashAlgorithm::Sha512) => CertificateHash::Sha512,
-        };
-        self.verify_hashed(hash, message, signature)
+        match scheme {
+            Scheme::Ed25519 => self.verify_hashed(None, message, signature),
+            Scheme::Ed25519Ph => self.verify_digest(scheme, &scheme.hash().digest(message), signature),
+            _ => self.verify_hashed(Some(scheme.hash()), message, signature),
+        }
     }
 
     /// Checks a signature over a digest, whose length has been checked before.
     pub(super) fn verify_digest(&self, scheme: Scheme, digest: &[u8], signature: &[u8]) -> Result<()> {
-        let hash = match scheme.hash() {
-            HashAlgorithm::Sha256 => CertificateHash::Sha256,
-            HashAlgorithm::Sha384 => CertificateHash::Sha384,
-            HashAlgorithm::Sha512 => CertificateHash::Sha512,
-        };
         if let Self::Ed25519(key) = self {
             let digest = <[u8; 64]>::try_from(digest).map_err(|_| Error::BadSignature)?;
             return key
                 .verify_prehashed_strict(ReadyDigest(digest), None, &ed25519_signature(signature)?)
                 .map_err(|_| Error::BadSignature);
         }
-        let (algorithm, key) = self.aws(hash).ok_or(Error::BadSignature)?;
+        let (algorithm, key) = self.aws(scheme.hash()).ok_or(Error::BadSignature)?;
         let imported = match scheme.hash() {
             HashAlgorithm::Sha256 => &aws_digest::SHA256,
             HashAlgorithm::Sha384 => &aws_digest::SHA384,
@@ -62,24 +42,26 @@ impl Material {
     }
 
     /// Checks a signature over a message with a hash that need not be the registry's for this key.
+    ///
+    /// `None` is pure Ed25519, which signs the message itself.
     pub(super) fn verify_hashed(
         &self,
-        hash: CertificateHash,
+        hash: Option<HashAlgorithm>,
         message: &[u8],
         signature: &[u8],
     ) -> Result<()> {
-        if let (Self::Ed25519(key), CertificateHash::None) = (self, hash) {
+        if let (Self::Ed25519(key), None) = (self, hash) {
             return verify_pure(key, message, signature);
         }
-        let (algorithm, key) = self.aws(hash).ok_or(Error::BadSignature)?;
+        let (algorithm, key) = hash.and_then(|hash| self.aws(hash)).ok_or(Error::BadSignature)?;
         aws::UnparsedPublicKey::new(algorithm, key)
             .verify(message, signature)
             .map_err(|_| Error::BadSignature)
     }
 
-    /// Finds the algorithm for a hash; `None` where key and hash make no scheme at all.
-    fn aws(&self, hash: CertificateHash) -> Option<(&'static dyn aws::VerificationAlgorithm, &[u8])> {
-        use CertificateHash::{Sha256, Sha384, Sha512};
+    /// Finds the algorithm for a hash; `None` for Ed25519, whose checks are not aws-lc-rs's.
+    fn aws(&self, hash: HashAlgorithm) -> Option<(&'static dyn aws::VerificationAlgorithm, &[u8])> {
+        use HashAlgorithm::{Sha256, Sha384, Sha512};
         match self {
             Self::Ecdsa { curve, point } => {
                 let algorithm = match (curve, hash) {
@@ -92,7 +74,6 @@ impl Material {
                     (Curve::P521, Sha256) => &aws::ECDSA_P521_SHA256_ASN1,
                     (Curve::P521, Sha384) => &aws::ECDSA_P521_SHA384_ASN1,
                     (Curve::P521, Sha512) => &aws::ECDSA_P521_SHA512_ASN1,
-                    (_, CertificateHash::None) => return None,
                 };
                 Some((algorithm, point))
             }
@@ -101,7 +82,6 @@ impl Material {
                     Sha256 => &aws::RSA_PKCS1_2048_8192_SHA256,
                     Sha384 => &aws::RSA_PKCS1_2048_8192_SHA384,
                     Sha512 => &aws::RSA_PKCS1_2048_8192_SHA512,
-                    CertificateHash::None => return None,
                 };
                 Some((algorithm, key))
             }

@@ -80,7 +80,7 @@ fn t18_tile_paths() {
 
 #[test]
 fn the_specification_s_example_of_70000_entries() {
-    let tiles: Vec<Tile> = Tile::all_hashes(70_000).collect();
+    let tiles: Vec<Tile> = Tile::new_hashes(0, 70_000).collect();
     let count =
         |level, full| tiles.iter().filter(|t| t.level() == Some(level) && t.is_full() == full).count();
     assert_eq!((count(0, true), count(0, false)), (273, 1));
@@ -88,9 +88,9 @@ fn the_specification_s_example_of_70000_entries() {
     assert_eq!((count(2, true), count(2, false)), (0, 1));
     let partial: Vec<String> = tiles.iter().filter(|tile| !tile.is_full()).map(Tile::path).collect();
     assert_eq!(partial, ["tile/0/273.p/112", "tile/1/001.p/17", "tile/2/000.p/1"]);
-    let of_256: Vec<String> = Tile::all_hashes(256).map(|tile| tile.path()).collect();
+    let of_256: Vec<String> = Tile::new_hashes(0, 256).map(|tile| tile.path()).collect();
     assert_eq!(of_256, ["tile/0/000", "tile/1/000.p/1"]);
-    assert_eq!(Tile::all_hashes(0).count() + Tile::all_entries(0).count(), 0);
+    assert_eq!(Tile::new_hashes(0, 0).count() + Tile::all_entries(0).count(), 0);
     assert_eq!(Tile::all_entries(70_000).last().unwrap().path(), "tile/entries/273.p/112");
 }
 
@@ -112,8 +112,8 @@ fn new_tiles_are_the_difference_of_two_sizes() {
     let sizes = [0, 1, 2, 100, 255, 256, 257, 511, 512, 700, 65_535, 65_536, 65_537, 66_000];
     for old in sizes {
         for new in sizes.into_iter().filter(|new| *new >= old) {
-            let before: BTreeSet<Tile> = Tile::all_hashes(old).chain(Tile::all_entries(old)).collect();
-            let after: BTreeSet<Tile> = Tile::all_hashes(new).chain(Tile::all_entries(new)).collect();
+            let before: BTreeSet<Tile> = Tile::new_hashes(0, old).chain(Tile::all_entries(old)).collect();
+            let after: BTreeSet<Tile> = Tile::new_hashes(0, new).chain(Tile::all_entries(new)).collect();
             let added: BTreeSet<Tile> =
                 Tile::new_hashes(old, new).chain(Tile::new_entries(old, new)).collect();
             assert_eq!(added, after.difference(&before).copied().collect(), "{old}..{new}");
@@ -179,7 +179,7 @@ fn tiles_of(size: u64) -> (BTreeMap<Tile, Vec<u8>>, Vec<Hash>, Hash) {
     for leaf in &leaves {
         rows.extend(edge.append(*leaf).unwrap());
     }
-    let tiles = Tile::all_hashes(size).map(|tile| {
+    let tiles = Tile::new_hashes(0, size).map(|tile| {
         let level = tile.level().unwrap() * 8;
         let nodes = (0..u64::from(tile.width())).map(|i| Node { level, index: tile.index() * 256 + i });
         (tile, nodes.flat_map(|node| *rows[&node].as_bytes()).collect())
@@ -207,7 +207,7 @@ fn a_public_tile_log_is_rebuilt_from_its_entries() {
             edge.append(Hash::leaf(decoded.last().unwrap())).unwrap();
             assert_eq!(entries::encode(&decoded).unwrap(), bytes);
         }
-        for tile in Tile::all_hashes(size) {
+        for tile in Tile::new_hashes(0, size) {
             let hashes = tile.decode(&vectors::read(folder.join(tile.path()))).unwrap();
             assert_eq!(hashes.len(), usize::from(tile.width()));
         }

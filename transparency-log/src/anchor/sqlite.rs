@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::types::FromSql;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
@@ -23,6 +24,11 @@ impl SqliteAnchor {
     /// Opens an existing database, creating its tables when it has none yet.
     ///
     /// A newer schema is refused, and so is a database that fails SQLite's own check (made below 8 MiB).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NewerSchema`], [`Error::Damaged`], [`Error::Busy`] while another program holds the database, else
+    /// [`Error::Database`] and [`Error::Io`].
     pub fn open(path: &Path) -> Result<SqliteAnchor> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
@@ -34,33 +40,31 @@ impl SqliteAnchor {
     }
 
     /// Creates the database file if there is none, then opens it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the file cannot be created, else those of [`SqliteAnchor::open`].
     pub fn create(path: &Path) -> Result<SqliteAnchor> {
         match create_new(path, 0o600) {
             Ok(file) => {
-                file.sync_all().map_err(|source| io(Action::Sync, path, source))?;
+                file.sync_all().map_err(|source| Error::io(Action::Sync, path, source))?;
                 path.parent().map_or(Ok(()), sync_directory)?;
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(io(Action::Write, path, source)),
+            Err(source) => return Err(Error::io(Action::Write, path, source)),
         }
         SqliteAnchor::open(path)
     }
 
     fn prepare(&self) -> Result<()> {
-        let found: i64 = self
-            .connection
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(self.failed("read"))?;
+        let found: i64 = self.value("read", "PRAGMA user_version")?;
         if found > SCHEMA_VERSION {
             return Err(Error::NewerSchema { path: self.path.clone(), found, known: SCHEMA_VERSION });
         }
         if found < 0 {
             return Err(self.damaged("a schema version that never was"));
         }
-        let mode: String = self
-            .connection
-            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-            .map_err(self.failed("set the journal of"))?;
+        let mode: String = self.value("set the journal of", "PRAGMA journal_mode = WAL")?;
         if mode != "wal" {
             return Err(self.damaged("the database refuses a write-ahead log"));
         }
@@ -69,41 +73,37 @@ impl SqliteAnchor {
                 "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
             )
             .map_err(self.failed("configure"))?;
-        self.check()?;
+        let length = std::fs::metadata(&self.path)
+            .map_err(|source| Error::io(Action::Read, &self.path, source))?
+            .len();
+        if length < QUICK_CHECK_BELOW {
+            self.check("PRAGMA quick_check(1)")?;
+        }
         // A write-ahead log whose flush failed in an earlier process reads as if it were stored. Copying it into the
         // database file writes and flushes it anew, so that what is read from here on is what a power cut leaves.
-        let busy: i64 = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .map_err(self.failed("settle"))?;
+        let busy: i64 = self.value("settle", "PRAGMA wal_checkpoint(TRUNCATE)")?;
         if busy != 0 {
             return Err(Error::Busy { path: self.path.clone() });
         }
         if found == 0 { self.create_schema() } else { Ok(()) }
     }
 
-    fn check(&self) -> Result<()> {
-        let length =
-            std::fs::metadata(&self.path).map_err(|source| io(Action::Read, &self.path, source))?.len();
-        if length >= QUICK_CHECK_BELOW {
-            return Ok(());
-        }
-        let verdict: String = self
-            .connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(self.failed("check"))?;
-        if verdict == "ok" { Ok(()) } else { Err(self.damaged("SQLite finds the database malformed")) }
+    /// Runs one of SQLite's own checks of the whole file.
+    fn check(&self, pragma: &str) -> Result<()> {
+        let verdict: String = self.value("check", pragma)?;
+        if verdict == "ok" { Ok(()) } else { Err(self.damaged(MALFORMED)) }
     }
 
     fn create_schema(&self) -> Result<()> {
-        let tables: i64 = self
-            .connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(self.failed("read"))?;
-        if tables != 0 {
+        if self.value::<i64>("read", "SELECT count(*) FROM sqlite_schema")? != 0 {
             return Err(self.damaged("tables without a schema version"));
         }
         self.connection.execute_batch(SCHEMA).map_err(self.failed("create the tables of"))
+    }
+
+    /// Runs a query whose answer is one value.
+    fn value<T: FromSql>(&self, action: &'static str, query: &str) -> Result<T> {
+        self.connection.query_row(query, [], |row| row.get(0)).map_err(self.failed(action))
     }
 
     fn transaction(&self) -> Result<Transaction<'_>> {
@@ -136,9 +136,7 @@ impl SqliteAnchor {
             _ => None,
         };
         match code {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                self.damaged("SQLite finds the database malformed")
-            }
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => self.damaged(MALFORMED),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Error::Busy { path: self.path.clone() }
             }
@@ -232,13 +230,7 @@ impl Anchor for SqliteAnchor {
 
     fn leaves(&self) -> Result<Vec<(u64, Hash)>> {
         let read = || {
-            let verdict: String = self
-                .connection
-                .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-                .map_err(self.failed("check"))?;
-            if verdict != "ok" {
-                return Err(self.damaged("SQLite finds the database malformed"));
-            }
+            self.check("PRAGMA integrity_check(1)")?;
             let mut statement = self
                 .connection
                 .prepare("SELECT position, hash FROM leaf ORDER BY position")
@@ -291,10 +283,6 @@ fn database(action: &'static str, path: &Path, source: rusqlite::Error) -> Error
     Error::Database { action, path: path.to_owned(), source }
 }
 
-fn io(action: Action, path: &Path, source: std::io::Error) -> Error {
-    Error::Io { action, path: path.to_owned(), source }
-}
-
 /// STRICT tables and checks keep NULL, text and empty blobs out of the register; the triggers make a smaller or equal
 /// size impossible for any program that writes this database, not only for this one.
 const SCHEMA: &str = "
@@ -319,6 +307,7 @@ PRAGMA user_version = 1;
 COMMIT;
 ";
 const SCHEMA_VERSION: i64 = 1;
+const MALFORMED: &str = "SQLite finds the database malformed";
 /// How long SQLite waits for a program that holds the database in spite of the log's lock, a backup for example.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Above this size SQLite's own check takes longer than opening a log should.

@@ -30,9 +30,9 @@ fn the_folder_of_partial_tiles_goes_with_the_last_of_them_and_comes_back() {
         directory.write("tiles/000.p/1", b"x").unwrap();
         directory.write("tiles/000.p/2", b"x").unwrap();
         directory.remove("tiles/000.p/1").unwrap();
-        assert!(directory.path().join("tiles/000.p").exists());
+        assert!(directory.root.join("tiles/000.p").exists());
         directory.remove("tiles/000.p/2").unwrap();
-        assert!(!directory.path().join("tiles/000.p").exists());
+        assert!(!directory.root.join("tiles/000.p").exists());
     }
 }
 
@@ -40,22 +40,21 @@ fn the_folder_of_partial_tiles_goes_with_the_last_of_them_and_comes_back() {
 fn s01_a_leftover_of_a_crash_is_neither_listed_nor_in_the_way() {
     let (_folder, directory) = directory();
     directory.write("staging/a", b"a").unwrap();
-    std::fs::write(directory.path().join("staging/.tmp"), vec![0; 10_000]).unwrap();
+    std::fs::write(directory.root.join("staging/.tmp"), vec![0; 10_000]).unwrap();
     assert_eq!(directory.list("staging").unwrap(), ["staging/a"]);
     directory.write("staging/b", b"b").unwrap();
     assert_eq!(directory.read("staging/b").unwrap().unwrap(), b"b");
-    assert!(!directory.path().join("staging/.tmp").exists());
+    assert!(!directory.root.join("staging/.tmp").exists());
 }
 
-#[cfg(unix)]
 #[test]
 fn p03_a_planted_link_is_replaced_and_not_written_through() {
     let (folder, directory) = directory();
     let victim = folder.path().join("victim");
     std::fs::write(&victim, b"untouched").unwrap();
     directory.write("tiles/x", b"x").unwrap();
-    std::os::unix::fs::symlink(&victim, directory.path().join("tiles/.tmp")).unwrap();
-    std::os::unix::fs::symlink(&victim, directory.path().join("tiles/y")).unwrap();
+    std::os::unix::fs::symlink(&victim, directory.root.join("tiles/.tmp")).unwrap();
+    std::os::unix::fs::symlink(&victim, directory.root.join("tiles/y")).unwrap();
     directory.write("tiles/y", b"new").unwrap();
     assert_eq!(std::fs::read(&victim).unwrap(), b"untouched");
     assert_eq!(directory.read("tiles/y").unwrap().unwrap(), b"new");
@@ -67,11 +66,11 @@ fn a_failed_write_says_what_and_where_and_leaves_no_temporary_file() {
     directory.write("tiles/x", b"a file").unwrap();
     let refused = directory.write("tiles/x/below", b"y");
     assert!(matches!(&refused, Err(Error::Io { path, .. }) if path.ends_with("tiles/x")), "{refused:?}");
-    std::fs::create_dir(directory.path().join("tiles/taken")).unwrap();
+    std::fs::create_dir(directory.root.join("tiles/taken")).unwrap();
     let refused = directory.write("tiles/taken", b"y");
     assert!(matches!(&refused, Err(Error::Io { action: Action::Rename, .. })), "{refused:?}");
     assert_eq!(directory.read("tiles/x").unwrap().unwrap(), b"a file");
-    assert!(!directory.path().join("tiles/.tmp").exists());
+    assert!(!directory.root.join("tiles/.tmp").exists());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sealwax_transparency_log::{Damage, Error, LogView, Report};
 
-use crate::world::{World, append, assert_extends, body, envelope_fits, files, try_append};
+use crate::world::{World, append, body, envelope_fits, files, try_append};
 
 /// 300 entries in two batches: a full tile and bundle, partial ones of two levels, and narrower versions of those.
 fn world() -> World {
@@ -33,9 +33,10 @@ fn judge(world: &World, note: &[u8]) -> Verdict {
     if try_append(&mut log, 300..303).is_err() {
         return Verdict::FailedAtAppend;
     }
-    assert_extends(&log, &[note.to_vec()], &world.verifier);
+    world.assert_extends(&log, &[note.to_vec()]);
+    let view = world.view().unwrap();
     for index in [0, 128, 255, 256, 299, 302] {
-        assert_eq!(log.entry(index).unwrap(), body(index));
+        assert_eq!(view.entry(index).unwrap(), body(index));
     }
     assert!(log.check(&envelope_fits).unwrap().is_clean());
     Verdict::Harmless
@@ -44,7 +45,7 @@ fn judge(world: &World, note: &[u8]) -> Verdict {
 #[test]
 fn s07_a_changed_bit_in_any_public_file_is_found_and_named() {
     let intact = world();
-    let note = intact.view().unwrap().note().to_vec();
+    let note = intact.note();
     let mut tried = 0;
     for file in files(&intact.path()) {
         let name = file.to_str().unwrap();
@@ -75,7 +76,7 @@ fn s07_a_changed_bit_in_any_public_file_is_found_and_named() {
 #[test]
 fn s07_a_changed_bit_anywhere_in_the_database_is_found_or_harmless() {
     let intact = world();
-    let note = intact.view().unwrap().note().to_vec();
+    let note = intact.note();
     let length = std::fs::read(intact.path().join("anchor.db")).unwrap().len();
     let mut verdicts = [0; 4];
     // The whole header, then samples over all pages.
@@ -116,7 +117,7 @@ fn s08_a_database_with_any_page_overwritten_is_refused_at_open() {
 #[test]
 fn s08_cut_emptied_zeroed_and_missing_files_are_found() {
     let intact = world();
-    let note = intact.view().unwrap().note().to_vec();
+    let note = intact.note();
     for file in files(&intact.path()) {
         let name = file.to_str().unwrap();
         if name == "lock" {

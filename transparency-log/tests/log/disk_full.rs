@@ -5,7 +5,7 @@ use std::process::Command;
 
 use sealwax_transparency_log::{Error, Log};
 
-use crate::world::{World, append, assert_clean, assert_extends, assert_receipt, body, try_append};
+use crate::world::{World, append, assert_clean, assert_receipt, body, try_append};
 
 /// A small file system in memory, unmounted when dropped.
 struct Tmpfs<'a>(&'a Path);
@@ -38,7 +38,7 @@ fn s04_a_full_disk_acknowledges_nothing_and_is_survived_when_space_returns() {
     let filler = path.join("filler");
     let mut size = 5;
     let mut failures = 0;
-    let mut notes = vec![log.note().unwrap().to_vec()];
+    let mut notes = vec![world.note()];
     // From no page left to more than one append needs.
     for pages in 0..40u64 {
         fill_but(&filler, pages);
@@ -63,15 +63,15 @@ fn s04_a_full_disk_acknowledges_nothing_and_is_survived_when_space_returns() {
         let _ = std::fs::remove_file(&filler);
         size += 3;
         assert_eq!(log.checkpoint().unwrap().size, size);
-        assert_extends(&log, &notes, &world.verifier);
+        world.assert_extends(&log, &notes);
         assert_clean(&log);
-        notes.push(log.note().unwrap().to_vec());
+        notes.push(world.note());
     }
     println!("{failures} appends met a full disk");
     assert!(failures > 0);
     drop(log);
     let (log, _) = Log::open(&path, world.key(), crate::world::briefly).unwrap();
-    assert_extends(&log, &notes, &world.verifier);
+    world.assert_extends(&log, &notes);
 }
 
 /// Takes all space but so many pages of 4 KiB.

@@ -7,7 +7,7 @@ use sealwax_keys::{KeyFile, KeyKind, SecretKey};
 use sealwax_tlog::{Checkpoint, Hash, VerifierKey, proof};
 use sealwax_transparency_log::{Anchor, Error, Log, LogKey, LogView, NewEntry, Receipt, Recovery, Storage};
 
-pub(crate) const ORIGIN: &str = "log.example/test";
+pub(crate) const ORIGIN: &str = "log.example";
 
 pub(crate) struct World {
     directory: tempfile::TempDir,
@@ -73,7 +73,30 @@ impl World {
     pub(crate) fn assert_sound(&self, earlier: &[Vec<u8>]) {
         let (log, _) = self.open().unwrap();
         assert_clean(&log);
-        assert_extends(&log, earlier, &self.verifier);
+        self.assert_extends(&log, earlier);
+    }
+
+    /// The number of staged batches, not counting one that was cut short while it was written.
+    pub(crate) fn staged(&self) -> usize {
+        let staged = files(&self.path().join("staging"));
+        staged.iter().filter(|file| *file != Path::new(".tmp")).count()
+    }
+
+    /// The newest signed note.
+    pub(crate) fn note(&self) -> Vec<u8> {
+        self.view().unwrap().note().to_vec()
+    }
+
+    /// Every earlier signed note must be consistent with the newest one, which is what the log has published.
+    pub(crate) fn assert_extends<S: Storage, A: Anchor>(&self, log: &Log<S, A>, earlier: &[Vec<u8>]) {
+        let view = self.view().unwrap();
+        let newest = view.checkpoint();
+        assert_eq!(newest, log.checkpoint().unwrap());
+        for note in earlier {
+            let old = Checkpoint::open(note, &self.verifier).unwrap();
+            let path = view.prove_consistency(old.size).unwrap();
+            proof::verify_consistency(old.size, newest.size, &path, &old.root, &newest.root).unwrap();
+        }
     }
 }
 
@@ -134,20 +157,6 @@ pub(crate) fn assert_receipt(receipt: &Receipt, body: &[u8], verifier: &Verifier
 pub(crate) fn assert_clean<S: Storage, A: Anchor>(log: &Log<S, A>) {
     let report = log.check(&envelope_fits).unwrap();
     assert!(report.is_clean(), "{report:?}");
-}
-
-/// Every earlier signed note must be consistent with the newest one.
-pub(crate) fn assert_extends<S: Storage, A: Anchor>(
-    log: &Log<S, A>,
-    earlier: &[Vec<u8>],
-    verifier: &VerifierKey,
-) {
-    let newest = Checkpoint::open(log.note().unwrap(), verifier).unwrap();
-    for note in earlier {
-        let old = Checkpoint::open(note, verifier).unwrap();
-        let path = log.prove_consistency(old.size).unwrap();
-        proof::verify_consistency(old.size, newest.size, &path, &old.root, &newest.root).unwrap();
-    }
 }
 
 /// Lists all files below a directory, relative to it and sorted.
