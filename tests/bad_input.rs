@@ -233,7 +233,10 @@ fn t06_an_unchecked_promise_or_time_is_refused_even_beside_a_good_proof() {
     }
     let neutral = r#""inclusionPromise":null,"integratedTime":"0","inclusionProof""#;
     sandbox.write("same.sig", good.replacen(r#""inclusionProof""#, neutral, 1));
-    sandbox.ok(["verify", "m", "--signature", "same.sig"]);
+    let verify = ["verify", "m", "--signature", "same.sig"];
+    // The bundle that stays behind is a file like any other, until the verifier agrees to it.
+    assert_eq!(sandbox.rejected(verify), "F05-ignored-present");
+    sandbox.ok(verify.iter().chain(&["--ignore-path", "model.sig"]));
 }
 
 #[test]
@@ -341,4 +344,98 @@ fn a_signature_never_replaces_another_kind_of_file() {
         assert_eq!(files_below(&sandbox.at("m")).len(), before);
     }
     assert_eq!(fs::read(sandbox.at("m/weights.bin")).unwrap(), vec![7; 100_000]);
+}
+
+#[test]
+fn f05_git_names_that_were_not_there_at_signing_cannot_be_planted() {
+    for options in [&["sign", "m"][..], &["sign", "m", "--include-git", "--signature", "out.sig"]] {
+        let sandbox = Sandbox::new();
+        sandbox.model("m");
+        sandbox.ok(options);
+        let verify = if options.contains(&"out.sig") {
+            &["verify", "m", "--signature", "out.sig"][..]
+        } else {
+            &["verify", "m"]
+        };
+        for planted in [".git/hooks/post-checkout", ".gitattributes", "tokenizer/.github/payload.py"] {
+            let path = sandbox.write(format!("m/{planted}"), "payload");
+            let verdict = sandbox.json(1, verify);
+            assert_eq!(verdict["extra"], serde_json::json!([planted]), "{options:?}");
+            fs::remove_file(&path).unwrap();
+            let mut parent = path.parent().unwrap();
+            while fs::remove_dir(parent).is_ok() {
+                parent = parent.parent().unwrap();
+            }
+        }
+        sandbox.ok(verify);
+    }
+    // What was there is left out, recorded and named; signing it needs a word.
+    let sandbox = Sandbox::new();
+    sandbox.model("m");
+    sandbox.write("m/.gitattributes", "*.bin lfs");
+    sandbox.ok(["sign", "m"]);
+    assert!(sandbox.ok(["verify", "m"]).stderr.contains("not covered by the signature: .gitattributes"));
+    sandbox.ok(["sign", "m", "--include-git"]);
+    assert_eq!(sandbox.json(0, ["verify", "m"])["files"], 5);
+    sandbox.write("m/.gitattributes", "changed");
+    assert_eq!(sandbox.rejected(["verify", "m"]), "D10-model-differs");
+}
+
+#[test]
+fn k02_an_instance_that_others_can_change_decides_nothing() {
+    let sandbox = Sandbox::new();
+    let script =
+        format!("umask 000; exec '{}' instance init --instance open", sealwax_tests::sealwax().display());
+    assert!(Command::new("sh").args(["-c", &script]).current_dir(sandbox.path()).status().unwrap().success());
+    let open = sandbox.at("open");
+    for path in [&open, &open.join("policy.json"), &open.join("trusted_root.json")] {
+        let good = fs::metadata(path).unwrap().permissions();
+        assert_eq!(good.mode() & 0o022, 0, "{}", path.display());
+        fs::set_permissions(path, Permissions::from_mode(good.mode() | 0o020)).unwrap();
+        sandbox.run(["instance", "show", "--instance", "open"]).fails(2, "can be changed by others");
+        fs::set_permissions(path, good).unwrap();
+    }
+    sandbox.ok(["instance", "show", "--instance", "open"]);
+}
+
+#[test]
+fn k09_neither_the_logs_key_nor_a_key_inside_the_model_signs() {
+    let sandbox = Sandbox::signed();
+    let log_key = sandbox.instance().join("keys/log.pem");
+    sandbox
+        .run(["sign".as_ref(), "m".as_ref(), "--key".as_ref(), log_key.as_os_str()])
+        .fails(2, "log's own key");
+    sandbox.ok(["key", "generate", "m/key.pem"]);
+    sandbox.run(["sign", "m", "--key", "m/key.pem"]).fails(2, "inside the model");
+    sandbox.run(["sign", "m", "--instance", "m/instance"]).fails(2, "inside the model");
+    assert_eq!(sandbox.json(0, ["instance", "show"])["log"]["size"], 1);
+}
+
+#[test]
+fn a_sign_that_cannot_write_its_bundle_leaves_the_log_as_it_was() {
+    let sandbox = Sandbox::signed();
+    sandbox.write("m/config.json", "changed");
+    sandbox.run(["sign", "m", "--signature", "nowhere/x.sig"]).fails(3, "write");
+    sandbox.write("single.bin", "");
+    sandbox.run(["sign", "single.bin", "--signature", "single.bin"]).fails(2, "not a signature");
+    sandbox.write("m/__init__.py", "");
+    sandbox.run(["sign", "m", "--signature", "m/__init__.py"]).fails(2, "not a signature");
+    fs::copy(sandbox.at("m/model.sig"), sandbox.at("bundle.json")).unwrap();
+    sandbox.run(["sign", "bundle.json", "--signature", "bundle.json"]).fails(2, "not a signature");
+    assert_eq!(sandbox.json(0, ["instance", "show"])["log"]["size"], 1);
+}
+
+#[test]
+fn b07_huge_names_in_a_bundle_cost_little_and_print_little() {
+    let sandbox = Sandbox::signed();
+    let good = fs::read_to_string(sandbox.at("m/model.sig")).unwrap();
+    let long = "\u{ad}".repeat(4 << 20);
+    for (field, with) in
+        [("\"hint\":\"", format!("\"hint\":\"{long}")), ("\"keyid\":\"", format!("\"keyid\":\"{long}"))]
+    {
+        sandbox.write("bad.sig", good.replacen(field, &with, 1));
+        let run = sandbox.run(["verify", "m", "--signature", "bad.sig"]);
+        assert_eq!(run.code, Some(1));
+        assert!(run.stderr.len() < 10_000, "{} bytes", run.stderr.len());
+    }
 }

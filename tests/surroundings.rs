@@ -150,3 +150,20 @@ fn completions_and_man_pages_are_written() {
     assert!(page.contains("trusted\\-root"), "{page}");
     assert!(sandbox.at("man/sealwax-instance-export.1").is_file());
 }
+
+#[test]
+fn m10_a_clock_behind_the_log_signs_nothing() {
+    let sandbox = Sandbox::signed();
+    let faketime = Command::new("faketime").args(["2001-01-01", "true"]).status();
+    if !faketime.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: another time (faketime is not here)");
+        return;
+    }
+    sandbox.write("m/config.json", "changed");
+    let sign = sandbox.command(["sign", "m"]);
+    let mut earlier = Command::new("faketime");
+    earlier.arg("2001-01-01").arg(sign.get_program()).args(sign.get_args());
+    earlier.current_dir(sandbox.path()).env("HOME", sandbox.at("home"));
+    Run::from(earlier.output().unwrap()).fails(1, "K06-log-key-not-yet-valid");
+    assert_eq!(sandbox.json(0, ["instance", "show"])["log"]["size"], 1);
+}

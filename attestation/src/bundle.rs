@@ -87,7 +87,7 @@ impl Bundle {
     /// certificate without a log entry, and shape errors, unknown fields included.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
         let mut bundle = parse(text, LIMITS)?.object()?;
-        let media_type = bundle.take("mediaType", Json::string)?;
+        let media_type = bundle.take("mediaType", Json::name)?;
         if !READ_MEDIA_TYPES.contains(&media_type.as_ref()) {
             return Err(Error::MediaType(media_type.into_owned()));
         }
@@ -136,7 +136,7 @@ fn verification_material(json: Json<'_>) -> Result<Material, Error> {
 
 fn public_key(json: Json<'_>) -> Result<VerificationMaterial, Error> {
     let mut object = json.object()?;
-    let hint = object.take_optional("hint", Json::string)?.unwrap_or_default().into_owned();
+    let hint = object.take_optional("hint", Json::name)?.unwrap_or_default().into_owned();
     // Before 1.1, model_signing put the key there: base64 of its PEM text.
     let key = object.take_optional("rawBytes", |value| {
         let pem = value.base64()?;

@@ -85,8 +85,8 @@ impl HashedRekord {
     /// and shape errors, unknown fields included.
     pub fn from_body(body: &[u8]) -> Result<Self, Error> {
         let mut object = parse(body, BODY_LIMITS)?.object()?;
-        let kind = object.take("kind", Json::string)?;
-        let version = object.take("apiVersion", Json::string)?;
+        let kind = object.take("kind", Json::name)?;
+        let version = object.take("apiVersion", Json::name)?;
         known_kind(&kind, &version)?;
         let entry = object.take("spec", |spec| {
             let mut spec = spec.object()?;
@@ -101,7 +101,7 @@ fn hashed_rekord(json: Json<'_>) -> Result<HashedRekord, Error> {
     let mut object = json.object()?;
     let (hash, digest) = object.take("data", |data| {
         let mut data = data.object()?;
-        let hash = data.take("algorithm", Json::string)?;
+        let hash = data.take("algorithm", Json::name)?;
         let digest = data.take("digest", Json::base64)?;
         data.finish().map(|()| (hash, digest))
     })?;
@@ -136,7 +136,7 @@ fn verifier(json: Json<'_>) -> Result<(Scheme, Verifier), Error> {
 }
 
 pub(crate) fn scheme(json: Json<'_>) -> Result<Scheme, Error> {
-    let name = json.string()?;
+    let name = json.name()?;
     let unsupported =
         || Error::Unsupported { path: String::new(), what: "key details", found: name.clone().into_owned() };
     Scheme::from_key_details(&name).ok_or_else(unsupported)
@@ -199,8 +199,8 @@ impl TransparencyLogEntry {
         let mut object = json.object()?;
         object.take("kindVersion", |value| {
             let mut value = value.object()?;
-            let kind = value.take("kind", Json::string)?;
-            let version = value.take("version", Json::string)?;
+            let kind = value.take("kind", Json::name)?;
+            let version = value.take("version", Json::name)?;
             value.finish()?;
             known_kind(&kind, &version)
         })?;

@@ -66,7 +66,7 @@ impl Envelope {
     pub fn from_json(json: Json<'_>) -> Result<Self, Error> {
         let mut object = json.object()?;
         let payload = object.take("payload", Json::base64)?;
-        let payload_type = object.take("payloadType", Json::string)?.into_owned();
+        let payload_type = object.take("payloadType", Json::name)?.into_owned();
         let signatures = object.take("signatures", |value| value.list(MAX_SIGNATURES, signature))?;
         object.finish()?;
         let count = signatures.len();
@@ -87,7 +87,7 @@ pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 fn signature(json: Json<'_>) -> Result<(Vec<u8>, String), Error> {
     let mut object = json.object()?;
     let signature = object.take("sig", Json::base64)?;
-    let key_id = object.take_optional("keyid", Json::string)?.unwrap_or_default().into_owned();
+    let key_id = object.take_optional("keyid", Json::name)?.unwrap_or_default().into_owned();
     object.finish()?;
     Ok((signature, key_id))
 }

@@ -106,6 +106,16 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Takes the value as a string that names something: a type, a kind, an identifier.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for every other type, and for more than 1,024 bytes, which no honest name has and every message
+    /// about it would repeat.
+    pub fn name(self) -> Result<Cow<'a, str>, Error> {
+        self.string()
+            .and_then(|text| if text.len() <= 1_024 { Ok(text) } else { Err(shape("a shorter string")) })
+    }
+
     /// Takes the value as a boolean.
     ///
     /// # Errors

@@ -70,8 +70,8 @@ impl Statement {
     /// where the file list contradicts itself, and shape errors.
     pub fn from_payload(payload: &[u8]) -> Result<Self, Error> {
         let mut statement = parse(payload, LIMITS)?.object()?;
-        expect("_type", &statement.take("_type", Json::string)?, STATEMENT_TYPE)?;
-        let predicate_type = statement.take("predicateType", Json::string)?;
+        expect("_type", &statement.take("_type", Json::name)?, STATEMENT_TYPE)?;
+        let predicate_type = statement.take("predicateType", Json::name)?;
         match predicate_version(&predicate_type) {
             Some(PredicateVersion::DigestsV0) => {
                 let manifest = statement.take("subject", |subjects| {
@@ -157,9 +157,9 @@ fn model_predicate(json: Json<'_>) -> Result<Manifest, Error> {
 
 fn serialization(json: Json<'_>) -> Result<Serialization, Error> {
     let mut object = json.object()?;
-    let method = object.take("method", Json::string)?;
+    let method = object.take("method", Json::name)?;
     let hash = object.take("hash_type", |value| {
-        let name = value.string()?;
+        let name = value.name()?;
         Hash::from_name(&name).ok_or_else(|| unsupported("hash type", &name))
     })?;
     let allow_symlinks = object.take("allow_symlinks", Json::bool)?;
@@ -198,7 +198,7 @@ fn ignore_path(json: Json<'_>) -> Result<ModelPath, Error> {
 fn resource(json: Json<'_>, serialization: &Serialization) -> Result<Resource, Error> {
     let mut object = json.object()?;
     object.take("algorithm", |value| {
-        let name = value.string()?;
+        let name = value.name()?;
         let known = match serialization.method {
             Method::Files => Hash::from_name(&name),
             // The specification writes the plain name, model_signing writes "sha256-sharded-<size>".

@@ -104,7 +104,7 @@ impl TrustedRoot {
     /// that is not read is left out without an error.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
         let mut root = parse(text, LIMITS)?.object()?;
-        let media_type = root.take("mediaType", Json::string)?;
+        let media_type = root.take("mediaType", Json::name)?;
         if !READ_MEDIA_TYPES.contains(&media_type.as_ref()) {
             let (path, found) = ("mediaType".to_owned(), media_type.into_owned());
             return Err(Error::Unsupported { path, what: "media type", found });
@@ -131,7 +131,7 @@ fn log_instance(json: Json<'_>) -> Result<Option<LogInstance>, Error> {
     let log_id = object.take("logId", key_id)?;
     // The first four bytes of the note's key id, for logs whose log id is something else; ours is derived from the key.
     object.take_optional("checkpointKeyId", key_id)?;
-    object.take_optional("operator", Json::string)?;
+    object.take_optional("operator", Json::name)?;
     object.finish()?;
     let (Some(key), true) = (key, known_hash) else { return Ok(None) };
     let expected = verifier_key(&origin, &key)?.log_id().to_vec();
@@ -145,7 +145,7 @@ fn log_instance(json: Json<'_>) -> Result<Option<LogInstance>, Error> {
 fn log_key(json: Json<'_>) -> Result<(Option<PublicKey>, Timestamp, Option<Timestamp>), Error> {
     let mut object = json.object()?;
     let der = object.take("rawBytes", Json::base64)?;
-    let details = object.take("keyDetails", Json::string)?;
+    let details = object.take("keyDetails", Json::name)?;
     // Without a start the window would be unbounded: refused, never guessed (attack M08).
     let (start, end) = object.take("validFor", |window| {
         let mut window = window.object()?;

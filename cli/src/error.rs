@@ -11,6 +11,7 @@ use sealwax_model::Error as ModelError;
 use sealwax_transparency_log::{Damage, Error as LogError};
 use sealwax_verify::{PolicyError, Rejection};
 
+use crate::escape::shorten;
 use crate::terminal::Terminal;
 
 /// Why a command did not do what was asked.
@@ -42,6 +43,10 @@ pub(crate) enum Error {
     Key { path: PathBuf, source: sealwax_keys::Error },
     #[error("{path} can be read by others (mode {mode:03o})", path = path.display())]
     KeyExposed { path: PathBuf, mode: u32 },
+    #[error("{path} can be changed by others (mode {mode:03o}), and it decides what is trusted", path = path.display())]
+    InstanceExposed { path: PathBuf, mode: u32 },
+    #[error("{path}: too large to sign: {source}", path = path.display())]
+    TooLargeToSign { path: PathBuf, source: sealwax_attestation::Error },
     #[error("a passphrase is needed, and there is no terminal to ask for it")]
     NoTerminal,
     #[error("the environment variable {name} is not set to a text")]
@@ -80,12 +85,13 @@ pub(crate) const BUG: u8 = 70;
 impl Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Rejected { .. } | Self::Unsignable { .. } => REJECTED,
+            Self::Rejected { .. } | Self::Unsignable { .. } | Self::TooLargeToSign { .. } => REJECTED,
             Self::Usage(_)
             | Self::Exists { .. }
             | Self::NotOurs { .. }
             | Self::Key { .. }
             | Self::KeyExposed { .. }
+            | Self::InstanceExposed { .. }
             | Self::Variable { .. }
             | Self::NoHome
             | Self::NoInstance { .. }
@@ -122,6 +128,10 @@ impl Error {
             Self::NotOurs { .. } => "choose another path with --signature, or move the file away",
             Self::Key { path, source } => return key_hint(path, source),
             Self::KeyExposed { path, .. } => return Some(format!("chmod 600 '{}'", path.display())),
+            Self::InstanceExposed { path, .. } => return Some(format!("chmod go-w '{}'", path.display())),
+            Self::TooLargeToSign { .. } => {
+                "no verifier reads a statement of that size: sign whole files, or larger byte ranges"
+            }
             Self::NoTerminal => "give --passphrase-file FILE or --passphrase-env NAME",
             Self::Variable { .. } => "set the variable, or use --passphrase-file",
             Self::NoHome => "give --instance DIR or set SEALWAX_HOME",
@@ -143,7 +153,7 @@ impl Error {
     fn to_json(&self) -> Value {
         let mut object = json!({
             "verdict": if self.exit_code() == REJECTED { "rejected" } else { "error" },
-            "message": self.to_string(),
+            "message": shorten(&self.to_string()),
             "exit_code": self.exit_code(),
         });
         let Some(fields) = object.as_object_mut() else { return object };

@@ -6,8 +6,9 @@
 
 use std::fmt::Write as _;
 
-/// Gives the text with everything that is not plainly printable escaped.
+/// Gives the text with everything that is not plainly printable escaped, and shortened if it is of absurd length.
 pub(crate) fn escape(text: &str) -> String {
+    let text = &*shorten(text);
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if is_plain(character) {
@@ -18,6 +19,14 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// Cuts a text that nobody could read to its beginning.
+pub(crate) fn shorten(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+    }
 }
 
 /// Gives JSON text with the same characters escaped the way JSON escapes them; what lies outside its strings is plain.
@@ -49,6 +58,9 @@ fn is_invisible(character: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e0fff}' | '\u{a0}')
 }
+
+/// Characters of one text that are shown.
+const LONGEST: usize = 8_192;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@
 //! ```
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -51,6 +51,12 @@ impl Instance {
     /// [`Error::NoInstance`] where there is none, [`Error::BadInstance`] where it cannot be understood.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(MARKER);
+        for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT)] {
+            let mode = fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
+            if mode & 0o022 != 0 {
+                return Err(Error::InstanceExposed { path, mode: mode & 0o777 });
+            }
+        }
         let text = match files::read_capped(&path, 65_536) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::NoInstance { path: dir.to_owned() });
@@ -76,6 +82,8 @@ impl Instance {
         }
         let building = tempfile::Builder::new()
             .prefix(".sealwax-new-")
+            // Whatever the umask: who can write here decides what is trusted (attack K02).
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(|source| io_error("create a directory in", parent, source))?;
         let origin = build(building.path(), blueprint, world)?;
@@ -226,8 +234,9 @@ fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Err
             format!("log-{}.sealwax.internal", name.get(..12).unwrap_or(&name))
         }
     };
-    // Whole seconds: enough, and every reader of RFC 3339 takes them.
-    let valid_from = Timestamp::from_second(world.now().as_second()).unwrap_or_default();
+    // Whole seconds, which every reader of RFC 3339 takes, and never later than now.
+    let valid_from =
+        Timestamp::from_second(world.now().as_second().saturating_sub(1)).unwrap_or(Timestamp::MIN);
     let log = LogInstance::new(origin.clone(), log_key.public_key().clone(), valid_from)
         .map_err(|source| Error::TrustedRoot { path: dir.join(TRUSTED_ROOT), source })?;
     let trusted_root = TrustedRoot { logs: vec![log] };

@@ -8,6 +8,7 @@ use sealwax_keys::{Certificate, KeyFile, PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::escape::escape;
 use crate::files::{io_error, open_regular, read_capped, read_file};
 use crate::world::World;
 
@@ -34,7 +35,7 @@ impl PassphraseOptions {
     pub(crate) fn get(&self, world: &World, path: &Path) -> Result<Zeroizing<String>, Error> {
         match self.configured(world)? {
             Some(passphrase) => Ok(passphrase),
-            None => prompt(&format!("Passphrase for {}: ", path.display())),
+            None => prompt(&format!("Passphrase for {}: ", escape(&path.display().to_string()))),
         }
     }
 

@@ -64,8 +64,8 @@ impl SignatureFile {
         let Ok(relative) = parent.strip_prefix(&model).map(|parent| parent.join(name)) else {
             return Ok(None);
         };
-        let text = relative.to_string_lossy();
-        let path = ModelPath::parse(&text)
+        let not_text = || Error::Usage(format!("{}: its name is not text", self.path.display()));
+        let path = ModelPath::parse(relative.to_str().ok_or_else(not_text)?)
             .map_err(|reason| Error::Usage(format!("{}: {reason}", self.path.display())))?;
         Ok(Some(path))
     }
@@ -102,7 +102,7 @@ impl SignatureFile {
         match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(io_error("read", &self.path, source)),
-            Ok(metadata) if metadata.is_file() && (metadata.len() == 0 || self.looks_like_a_bundle()) => {}
+            Ok(metadata) if metadata.is_file() && !self.is_the_model() && self.looks_like_a_bundle() => {}
             Ok(_) => return Err(Error::NotOurs { path: self.path.clone() }),
         }
         let temporary = self.temporary();
@@ -114,25 +114,19 @@ impl SignatureFile {
         fs::remove_file(&temporary).map_err(|source| io_error("remove", &temporary, source))
     }
 
-    /// Puts a bundle there: the old one or the new one is seen, never a part, and it is on disk when this returns.
-    pub(crate) fn replace(&self, text: &str) -> Result<(), Error> {
-        let failed = |source| io_error("write", &self.path, source);
+    /// Begins to write: what can fail, fails before the log has taken an entry.
+    ///
+    /// # Errors
+    /// [`Error::BeingSigned`] while another process does the same.
+    pub(crate) fn begin(&self) -> Result<Pending<'_>, Error> {
         let temporary = self.temporary();
         let made = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary);
-        let mut file = made.map_err(|source| match source.kind() {
+        let file = made.map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => Error::BeingSigned { path: self.path.clone() },
-            _ => failed(source),
+            _ => io_error("write", &self.path, source),
         })?;
         self.lock(&file)?;
-        let written = file
-            .write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&temporary, &self.path));
-        if let Err(source) = written {
-            let _ = fs::remove_file(&temporary);
-            return Err(failed(source));
-        }
-        files::sync_parent(&self.path).map_err(failed)
+        Ok(Pending { place: self, temporary, file, done: false })
     }
 
     /// One name beside the bundle's, so that a leftover is known for what it is.
@@ -152,11 +146,45 @@ impl SignatureFile {
         }
     }
 
+    fn is_the_model(&self) -> bool {
+        matches!((self.path.canonicalize(), self.model.canonicalize()), (Ok(path), Ok(model)) if path == model)
+    }
+
     fn looks_like_a_bundle(&self) -> bool {
         self.read().is_ok_and(|text| {
             let head = text.get(..text.len().min(4_096)).unwrap_or_default();
             head.starts_with(b"{")
                 && String::from_utf8_lossy(head).contains("application/vnd.dev.sigstore.bundle")
         })
+    }
+}
+
+/// A bundle on its way to its place.
+#[derive(Debug)]
+pub(crate) struct Pending<'a> {
+    place: &'a SignatureFile,
+    temporary: PathBuf,
+    file: File,
+    done: bool,
+}
+
+impl Pending<'_> {
+    /// Puts the bundle in its place: the old one or the new one is seen, never a part, and it is on disk when this returns.
+    pub(crate) fn finish(mut self, text: &str) -> Result<(), Error> {
+        let path = &self.place.path;
+        let failed = |source| io_error("write", path, source);
+        self.file.write_all(text.as_bytes()).map_err(failed)?;
+        self.file.sync_all().map_err(failed)?;
+        fs::rename(&self.temporary, path).map_err(failed)?;
+        self.done = true;
+        files::sync_parent(path).map_err(failed)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }

@@ -19,8 +19,8 @@ pub struct HashOptions {
     /// The parameters of the manifest; to verify, those of the signed statement.
     pub serialization: Serialization,
     /// Whether to leave out, at every level, what belongs to git and not to the model: `.git`, `.gitattributes`,
-    /// `.github`, `.gitignore`, `.gitmodules`. For signing only: what was left out is recorded in the manifest's
-    /// `ignore_paths`, and a verifier leaves out exactly that.
+    /// `.github`, `.gitignore`, `.gitmodules`. For signing only: what was there and left out is recorded in the manifest's
+    /// `ignore_paths`, and a verifier leaves out exactly that, so none can be planted later.
     pub ignore_git: bool,
     /// Absolute paths to leave out as well, such as the signature's own file; those outside the model have no effect,
     /// those inside are recorded in the manifest's `ignore_paths`.

@@ -353,7 +353,7 @@ fn lossy(parent: Option<&ModelPath>, name: &CStr) -> String {
 
 /// The most files and directories of a model, and the most lines of a manifest made here. It bounds memory, also where
 /// links multiply a small tree or where a signed shard size is tiny.
-pub(crate) const ENTRIES: usize = 4_000_000;
+pub(crate) const ENTRIES: usize = 1_048_576;
 
 #[cfg(test)]
 #[allow(

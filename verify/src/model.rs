@@ -30,9 +30,7 @@ impl Authentic {
             return Err(Rejection::ModelDiffers(difference));
         }
         let agreed = |path: &String| {
-            is_git_path(path)
-                || path == SIGNATURE
-                || self.policy.ignored.iter().any(|ignored| ignored.covers(path))
+            is_git_path(path) || self.policy.ignored.iter().any(|ignored| ignored.covers(path))
         };
         let hidden: Vec<String> = found.ignored.iter().filter(|path| !agreed(path)).cloned().collect();
         if !hidden.is_empty() {
@@ -89,6 +87,3 @@ impl VerifiedModel {
         self.bytes
     }
 }
-
-/// The bundle's usual name inside a model, which every signature leaves out (OMS v1.0), wherever the bundle was read from.
-const SIGNATURE: &str = "model.sig";

@@ -16,6 +16,7 @@ use sealwax_transparency_log::{NewEntry, Receipt};
 use sealwax_verify::{LogRequirement, Policy, Rejection, Signers, TrustedKey, VerifiedModel, authenticate};
 
 use crate::error::Error;
+use crate::files;
 use crate::instance::{INSTANCE_KEY_NAME, Instance};
 use crate::key_files::{self, PassphraseOptions};
 use crate::progress;
@@ -89,6 +90,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let mut ignored = ignored_paths(&options.ignore_paths)?;
     ignored.extend(file.within_model()?);
     let name = model_name(options)?;
+    outside_the_model(options, world)?;
 
     // The key first, because it may ask for a passphrase, and hashing may take long; an instance is only made for a model
     // that can be signed.
@@ -116,6 +118,14 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     // What a log takes, it keeps for ever: only a signature that verifies goes in.
     authenticate(&bundle, &TrustedRoot::default(), policy(LogRequirement::Waived), world.now())
         .map_err(own_output)?;
+    let root = instance.trusted_root()?;
+    let not_yet =
+        root.logs.iter().find(|log| log.origin == instance.origin() && world.now() < log.valid_from);
+    if let Some(log) = not_yet {
+        let (origin, valid_from) = (log.origin.clone(), log.valid_from);
+        return Err(file.rejected(Rejection::LogKeyNotYetValid { origin, valid_from }));
+    }
+    let pending = file.begin()?;
     let (entry, existing) = record(&bundle.envelope, &signer, &instance, world)?;
     bundle.log_entries.push(entry);
 
@@ -124,11 +134,25 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     drop(bundle);
     let written = Bundle::from_json(text.as_bytes()).map_err(|error| own_output(error.into()))?;
     let required = LogRequirement::Required { witnesses: None };
-    let verified = authenticate(&written, &instance.trusted_root()?, policy(required), world.now())
+    let verified = authenticate(&written, &root, policy(required), world.now())
         .and_then(|authentic| authentic.confirm(&hashed))
         .map_err(own_output)?;
-    file.replace(&text)?;
+    pending.finish(&text)?;
     print(&verified, existing, &file, options, world)
+}
+
+/// Keys and the instance must not be handed out with the model.
+fn outside_the_model(options: &Options, world: &World) -> Result<(), Error> {
+    let Ok(model) = options.model.canonicalize() else { return Ok(()) };
+    let instance = world.instance_dir()?;
+    for path in options.key.iter().chain(std::iter::once(&instance)) {
+        let inside = path.canonicalize().or_else(|_| files::parent(path).canonicalize());
+        if inside.is_ok_and(|inside| inside.starts_with(&model)) {
+            let what = format!("{} is inside the model, and would be handed out with it", path.display());
+            return Err(Error::Usage(what));
+        }
+    }
+    Ok(())
 }
 
 /// The model's own name: never that of a link or a relative path to it.
@@ -227,6 +251,10 @@ fn record(
     let body = entry.to_body().map_err(bug)?;
     let path = instance.log_path();
     let mut log = instance.log(world)?;
+    // A key with two purposes is two keys to whoever steals it (attack K09).
+    if log.verifier_key().public_key() == signer.key.public_key() {
+        return Err(Error::Usage("the log's own key cannot sign models; give another with --key".to_owned()));
+    }
     let statement = envelope.to_json();
     let new = NewEntry { body: &body, envelope: Some((&entry.digest, statement.as_bytes())) };
     let log_error = |source| Error::Log { path: path.clone(), source };
@@ -259,6 +287,7 @@ fn refused_own(file: &SignatureFile, rejection: Rejection) -> Error {
         Rejection::Certificate { .. } | Rejection::IgnoredPresent(_) | Rejection::LogUnknown { .. } => {
             Error::Rejected { bundle: file.path().to_owned(), rejection: Box::new(rejection) }
         }
+        Rejection::Malformed(source) => Error::TooLargeToSign { path: file.path().to_owned(), source },
         other => Error::Bug(format!("the new bundle does not verify: {other}")),
     }
 }

@@ -87,10 +87,8 @@ fn confirm(
     world: &World,
 ) -> Result<VerifiedModel, Error> {
     let mut serialization = authentic.statement().manifest.serialization().clone();
-    // Statements before OMS 1.0 do not say what they left out, and git's files were left out by default.
-    let ignore_git = serialization.ignore_paths.is_empty();
     serialization.ignore_paths.extend(ignored.iter().cloned());
-    let hash_options = HashOptions { serialization, ignore_git, ..HashOptions::default() };
+    let hash_options = HashOptions { serialization, ..HashOptions::default() };
     let refused = |source| file.rejected(Rejection::Model(source));
     let hashed = progress::hash(model, &hash_options, "verifying", world.terminal, refused)?;
     authentic.confirm(&hashed).map_err(|rejection| file.rejected(rejection))
@@ -104,7 +102,14 @@ fn trust(options: &Options, world: &World) -> Result<(Policy, TrustedRoot), Erro
             let name = path.display().to_string();
             Ok(TrustedKey { name, key: key_files::read_public(path)? })
         };
-        Some(Signers::Keys(options.keys.iter().map(key).collect::<Result<_, Error>>()?))
+        let mut keys: Vec<TrustedKey> = Vec::new();
+        for trusted in options.keys.iter().map(key) {
+            let trusted = trusted?;
+            if keys.iter().all(|earlier| earlier.key != trusted.key) {
+                keys.push(trusted);
+            }
+        }
+        Some(Signers::Keys(keys))
     } else if !options.certificate_chain.is_empty() {
         let mut anchors = Vec::new();
         for path in &options.certificate_chain {
@@ -122,11 +127,8 @@ fn trust(options: &Options, world: &World) -> Result<(Policy, TrustedRoot), Erro
         (None, None) => instance()?.policy()?,
     };
     if options.no_log {
-        world.terminal.say(
-            Tone::Bad,
-            "warning:",
-            "--no-log: nothing shows that this signature was ever published",
-        );
+        let what = "--no-log: nothing shows that this signature was ever published";
+        world.terminal.complain("warning:", what);
         policy.log = LogRequirement::Waived;
         return Ok((policy, TrustedRoot::default()));
     }

@@ -37,11 +37,6 @@ impl Ignore {
                 }
             }
         }
-        if options.ignore_git {
-            for name in GIT {
-                ignore.record(ModelPath::parse(name).map_err(|_| bad(Path::new(name)))?);
-            }
-        }
         Ok(ignore)
     }
 

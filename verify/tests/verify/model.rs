@@ -92,17 +92,13 @@ fn f05_all_hidden_paths_are_named_and_consent_covers_what_lies_below() {
 }
 
 #[test]
-fn f05_what_belongs_to_git_and_the_signature_file_need_no_question() {
-    let found = leaving_out(&[
-        ".git",
-        ".gitattributes",
-        ".github",
-        ".gitignore",
-        ".gitmodules",
-        "model.sig",
-        "sub/.git",
-    ]);
-    assert_eq!(confirm(&found, &[]).unwrap().unchecked().len(), 7);
+fn f05_what_belongs_to_git_needs_no_question_and_any_other_name_does() {
+    let found = leaving_out(&[".git", ".gitattributes", ".github", ".gitignore", ".gitmodules", "sub/.git"]);
+    assert_eq!(confirm(&found, &[]).unwrap().unchecked().len(), 6);
+    // The caller agrees to the file that it read the bundle from; another of that name could hold anything.
+    let found = leaving_out(&["model.sig"]);
+    assert_refused!(confirm(&found, &[]), "F05-ignored-present", Rejection::IgnoredPresent(_));
+    assert!(confirm(&found, &["model.sig"]).is_ok());
 }
 
 #[test]
