@@ -242,6 +242,23 @@ fn instances_are_made_shown_and_never_overwritten() {
 }
 
 #[test]
+fn what_a_killed_first_sign_left_is_removed_by_the_next() {
+    let sandbox = Sandbox::new();
+    sandbox.model("m");
+    let beside = sandbox.instance().parent().unwrap().to_owned();
+    for (name, age) in
+        [(".sealwax-new-old", "2 hours ago"), (".sealwax-new-young", "now"), ("sealwax-other", "2 hours ago")]
+    {
+        fs::create_dir_all(beside.join(name).join("keys")).unwrap();
+        let touched = std::process::Command::new("touch").args(["-d", age]).arg(beside.join(name)).status();
+        assert!(touched.unwrap().success());
+    }
+    sandbox.ok(["sign", "m"]);
+    assert!(!beside.join(".sealwax-new-old").exists());
+    assert!(beside.join(".sealwax-new-young").exists() && beside.join("sealwax-other").exists());
+}
+
+#[test]
 fn f11_a_second_signature_among_the_files_is_a_file() {
     let sandbox = Sandbox::new();
     sandbox.model("m");

@@ -80,8 +80,9 @@ impl Instance {
         if dir.exists() && !is_empty(dir) {
             return Err(Error::Exists { path: dir.to_owned() });
         }
+        remove_leftovers(parent, world.now());
         let building = tempfile::Builder::new()
-            .prefix(".sealwax-new-")
+            .prefix(BUILDING)
             // Whatever the umask: who can write here decides what is trusted (attack K02).
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(parent)
@@ -207,6 +208,20 @@ fn missing_part(error: Error) -> Error {
     }
 }
 
+/// Removes what killed runs left half-built beside the place: keys that nobody trusts and nobody would ever remove. A young
+/// one may still be in the making.
+fn remove_leftovers(parent: &Path, now: Timestamp) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let made = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        let made = made.and_then(|made| Timestamp::try_from(made).ok());
+        let old = made.is_some_and(|made| now.duration_since(made).as_secs() > LEFTOVER_SECONDS);
+        if old && entry.file_name().to_string_lossy().starts_with(BUILDING) {
+            // Failing to tidy up is no reason not to go on.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Fills an empty directory and gives the origin.
 fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Error> {
     let key_error = |path: PathBuf| move |source| Error::Key { path, source };
@@ -288,6 +303,8 @@ fn is_empty(dir: &Path) -> bool {
 /// What an instance's own policy calls its signing key.
 pub(crate) const INSTANCE_KEY_NAME: &str = "instance signing key";
 
+const BUILDING: &str = ".sealwax-new-";
+const LEFTOVER_SECONDS: i64 = 3_600;
 const VERSION: u64 = 1;
 const MARKER: &str = "instance.json";
 const SIGNING_KEY: &str = "keys/signing.pem";

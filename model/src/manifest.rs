@@ -132,11 +132,5 @@ fn check_names(resources: &[Resource]) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::expect_used,
-    clippy::as_conversions,
-    clippy::panic
-)]
+#[allow(clippy::as_conversions)]
 mod tests;

@@ -199,11 +199,5 @@ const COMPONENT_BYTES: usize = 255;
 pub(crate) const COMPONENTS: usize = 128;
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::expect_used,
-    clippy::as_conversions,
-    clippy::panic
-)]
+#[allow(clippy::as_conversions)]
 mod tests;

@@ -233,13 +233,7 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(2);
 const RENAME_ATTEMPTS: u32 = 16;
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::expect_used,
-    clippy::as_conversions,
-    clippy::panic
-)]
+#[allow(clippy::as_conversions)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};

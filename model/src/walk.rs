@@ -356,13 +356,7 @@ fn lossy(parent: Option<&ModelPath>, name: &CStr) -> String {
 pub(crate) const ENTRIES: usize = 1_048_576;
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::expect_used,
-    clippy::as_conversions,
-    clippy::panic
-)]
+#[allow(clippy::as_conversions)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};

@@ -96,13 +96,7 @@ impl Hasher {
 const BUFFER: usize = 256 * 1024;
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::expect_used,
-    clippy::as_conversions,
-    clippy::panic
-)]
+#[allow(clippy::as_conversions)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
     use std::{fs, os::fd::AsFd};
