@@ -108,6 +108,12 @@ fn k03_k04_keys_that_cannot_be_used() {
         .run(["sign", "m", "--key", "locked.pem", "--passphrase-file", "wrong"])
         .fails(2, "wrong passphrase");
     sandbox.run(["sign", "m", "--key", "locked.pem"]).fails(3, "passphrase");
+    let mut piped = sandbox.command(["sign", "m", "--key", "locked.pem", "--passphrase-file", "/dev/stdin"]);
+    piped.stdin(File::open(sandbox.at("pass")).unwrap());
+    assert_eq!(piped.output().unwrap().status.code(), Some(0));
+    sandbox
+        .run(["sign", "m", "--key", "locked.pem", "--passphrase-file", "/dev/zero"])
+        .fails(3, "more than the cap");
     let by_variable = |value: &str| {
         let mut command =
             sandbox.command(["sign", "m", "--key", "locked.pem", "--passphrase-env", "KEY_PASS"]);

@@ -57,6 +57,18 @@ pub(crate) fn read_capped(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     read_file(open_regular(path)?, path, limit)
 }
 
+/// Reads at most `limit` bytes of a file, pipe or terminal, waiting for whoever writes there.
+///
+/// # Errors
+/// [`Error::TooLarge`] where there is more.
+pub(crate) fn read_stream(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let file = File::open(path).map_err(|source| io_error("open", path, source))?;
+    let mut bytes = Vec::new();
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    let size = u64::try_from(read.map_err(|source| io_error("read", path, source))?).unwrap_or(u64::MAX);
+    if size > limit { Err(Error::TooLarge { path: path.to_owned(), size, limit }) } else { Ok(bytes) }
+}
+
 /// Opens without blocking: a FIFO with nobody at its other end would wait for ever (attack B10).
 pub(crate) fn open_regular(path: &Path) -> Result<File, Error> {
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);

@@ -9,14 +9,14 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::escape::escape;
-use crate::files::{io_error, open_regular, read_capped, read_file};
+use crate::files::{io_error, open_regular, read_capped, read_file, read_stream};
 use crate::world::World;
 
 /// Where a passphrase comes from. Never an argument: those are public on the machine.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Passphrase")]
 pub(crate) struct PassphraseOptions {
-    /// Read the key's passphrase from the first line of FILE
+    /// Read the key's passphrase from the first line of FILE, which may be a pipe
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_env")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
@@ -59,7 +59,7 @@ impl PassphraseOptions {
 
     fn configured(&self, world: &World) -> Result<Option<Zeroizing<String>>, Error> {
         if let Some(path) = &self.passphrase_file {
-            let text = Zeroizing::new(read_capped(path, MAX_KEY_FILE)?);
+            let text = Zeroizing::new(read_stream(path, MAX_KEY_FILE)?);
             let text = std::str::from_utf8(&text)
                 .map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
             return Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())));
