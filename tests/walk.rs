@@ -52,7 +52,14 @@ fn verify_accepts_what_was_signed_and_says_so_last() {
 #[test]
 fn every_change_of_a_signed_model_is_named() {
     type Change = fn(&Path);
-    let changes: [(&str, Change, &str, &str); 7] = [
+    let changes: [(&str, Change, &str, &str); 8] = [
+        // Longer than anybody would wait for, and not read.
+        (
+            "sparse",
+            |m| fs::File::create(m.join("huge.bin")).unwrap().set_len(15 << 40).unwrap(),
+            "extra",
+            "huge.bin",
+        ),
         ("one bit", |m| flip(&m.join("weights.bin"), 50_000), "changed", "weights.bin"),
         ("longer", |m| append(&m.join("config.json")), "changed", "config.json"),
         ("emptied", |m| fs::write(m.join("config.json"), "").unwrap(), "changed", "config.json"),

@@ -1,6 +1,7 @@
 //! The walk and the hashing as one call.
 
 use std::{
+    collections::HashSet,
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
@@ -25,6 +26,9 @@ pub struct HashOptions {
     /// Absolute paths to leave out as well, such as the signature's own file; those outside the model have no effect,
     /// those inside are recorded in the manifest's `ignore_paths`.
     pub ignore_absolute: Vec<PathBuf>,
+    /// To verify: the names of the files that the signed manifest lists. A file of another name is not read, however large it
+    /// claims to be, and is listed in [`Hashed::unexpected`]. `None` hashes every file.
+    pub expected: Option<HashSet<String>>,
     /// The number of hashing threads; `None` is one for each available core.
     pub threads: Option<NonZeroUsize>,
 }
@@ -37,6 +41,8 @@ pub struct Hashed {
     /// Every file and directory that is there and was left out: relative paths, sorted. What is in a directory that was
     /// left out is not listed.
     pub ignored: Vec<String>,
+    /// Files that are there and that [`HashOptions::expected`] does not name, not hashed: relative paths, sorted.
+    pub unexpected: Vec<String>,
     /// The number of bytes that were hashed.
     pub bytes: u64,
     /// The number of files that were hashed.
@@ -73,7 +79,8 @@ impl Progress for () {
 /// time stamps tell. They do not tell of two things: a single `write` call that began before the walk and is still
 /// going on, and writing through a memory mapping that was made and first written through before it.
 pub fn hash_model(root: &Path, options: &HashOptions, progress: &dyn Progress) -> Result<Hashed, Error> {
-    let tree = walk::walk(root, options, progress)?;
+    let mut tree = walk::walk(root, options, progress)?;
+    let unexpected = options.expected.as_ref().map_or_else(Vec::new, |expected| tree.split_off(expected));
     let bytes = tree.files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.seen.size));
     let files = u64::try_from(tree.files.len()).unwrap_or(u64::MAX);
     progress.total(files, bytes);
@@ -84,5 +91,5 @@ pub fn hash_model(root: &Path, options: &HashOptions, progress: &dyn Progress) -
     let Serialization { method, hash, allow_symlinks, .. } = options.serialization;
     let serialization = Serialization { method, hash, allow_symlinks, ignore_paths };
     let manifest = Manifest::new(serialization, resources)?.with_single_file(single_file);
-    Ok(Hashed { manifest, ignored, bytes, files })
+    Ok(Hashed { manifest, ignored, unexpected, bytes, files })
 }

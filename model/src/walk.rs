@@ -9,6 +9,7 @@ mod ignore;
 pub use ignore::is_git_path;
 
 use std::{
+    collections::HashSet,
     ffi::{CStr, OsStr, OsString},
     io::{self, ErrorKind},
     os::{
@@ -110,6 +111,20 @@ impl Tree {
         let seen = sys::stat_in(directory.as_fd(), self.name_of(file), self.follow)
             .map_err(|source| failed(path, source))?;
         if seen == file.seen { Ok(()) } else { Err(changed(path)) }
+    }
+
+    /// Takes out the files that have other names than these, and gives their names, sorted. A single file has no name here.
+    pub(crate) fn split_off(&mut self, expected: &HashSet<String>) -> Vec<String> {
+        let mut names = Vec::new();
+        self.files.retain(|file| match &file.path {
+            Some(path) if !expected.contains(path.as_str()) => {
+                names.push(path.to_string());
+                false
+            }
+            _ => true,
+        });
+        names.sort_unstable();
+        names
     }
 
     /// Makes sure that no directory gained, lost or renamed an entry since it was listed.

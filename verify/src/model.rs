@@ -25,7 +25,8 @@ impl Authentic {
     /// [`Rejection::ModelDiffers`] with every missing, extra and changed file; [`Rejection::IgnoredPresent`] where the
     /// signature leaves out something that exists and that the policy does not agree to leave out.
     pub fn confirm(self, found: &Hashed) -> Result<VerifiedModel, Rejection> {
-        let difference = self.statement.statement().manifest.compare(&found.manifest);
+        let mut difference = self.statement.statement().manifest.compare(&found.manifest);
+        difference.extra.extend(found.unexpected.iter().cloned());
         if !difference.is_empty() {
             return Err(Rejection::ModelDiffers(difference));
         }

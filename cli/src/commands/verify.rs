@@ -88,7 +88,14 @@ fn confirm(
 ) -> Result<VerifiedModel, Error> {
     let mut serialization = authentic.statement().manifest.serialization().clone();
     serialization.ignore_paths.extend(ignored.iter().cloned());
-    let hash_options = HashOptions { serialization, ..HashOptions::default() };
+    let names = authentic
+        .statement()
+        .manifest
+        .resources()
+        .iter()
+        .map(|resource| resource.name.file_name().to_owned());
+    let expected = Some(names.collect());
+    let hash_options = HashOptions { serialization, expected, ..HashOptions::default() };
     let refused = |source| file.rejected(Rejection::Model(source));
     let hashed = progress::hash(model, &hash_options, "verifying", world.terminal, refused)?;
     authentic.confirm(&hashed).map_err(|rejection| file.rejected(rejection))

@@ -26,7 +26,7 @@ use crate::support::{Model, following, ignoring, names};
 fn at_once(model: &Model, options: HashOptions) -> Result<Hashed, Error> {
     let (sender, receiver) = mpsc::channel();
     let root = model.root();
-    thread::spawn(move || sender.send(hash_model(&root, &options, &())));
+    thread::spawn(move || drop(sender.send(hash_model(&root, &options, &()))));
     receiver.recv_timeout(Duration::from_secs(10)).expect("hashing blocks")
 }
 

@@ -92,6 +92,12 @@ fn f05_all_hidden_paths_are_named_and_consent_covers_what_lies_below() {
 }
 
 #[test]
+fn f04_a_file_that_was_not_hashed_because_nobody_signed_it_is_extra() {
+    let found = Hashed { unexpected: vec!["planted.py".to_owned()], ..hashed(&FILES) };
+    assert_refused!(confirm(&found, &[]), "D10-model-differs", Rejection::ModelDiffers(difference) if difference.extra == ["planted.py"]);
+}
+
+#[test]
 fn f05_what_belongs_to_git_needs_no_question_and_any_other_name_does() {
     let found = leaving_out(&[".git", ".gitattributes", ".github", ".gitignore", ".gitmodules", "sub/.git"]);
     assert_eq!(confirm(&found, &[]).unwrap().unchecked().len(), 6);

@@ -37,7 +37,13 @@ pub(crate) fn manifest(files: &[(&str, &str)]) -> Manifest {
 pub(crate) fn hashed(files: &[(&str, &str)]) -> Hashed {
     let count = |number: usize| u64::try_from(number).unwrap();
     let bytes = files.iter().map(|(_, content)| count(content.len())).sum();
-    Hashed { manifest: manifest(files), ignored: Vec::new(), bytes, files: count(files.len()) }
+    Hashed {
+        manifest: manifest(files),
+        ignored: Vec::new(),
+        unexpected: Vec::new(),
+        bytes,
+        files: count(files.len()),
+    }
 }
 
 /// A log in memory, with its key.
