@@ -79,6 +79,8 @@ fn x10_x11_odd_surroundings() {
         let mut command = sandbox.command(arguments);
         Run::from(command.env_remove("HOME").output().unwrap())
     };
+    let mut relative = sandbox.command(["sign", "m"]);
+    Run::from(relative.env("HOME", "home").output().unwrap()).fails(2, "no home directory");
     let explicit = ["verify", "m", "--instance", "home/.local/share/sealwax"];
     assert_eq!(homeless(&explicit).code, Some(0));
     let script = format!(

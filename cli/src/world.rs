@@ -38,7 +38,7 @@ impl World {
     /// The instance directory: the option, else `SEALWAX_HOME`, else the platform's data directory.
     ///
     /// # Errors
-    /// [`Error::NoHome`] where none of them is set.
+    /// [`Error::NoHome`] where none of them is set, or the home directory is relative.
     pub(crate) fn instance_dir(&self) -> Result<PathBuf, Error> {
         if let Some(dir) = &self.instance {
             return Ok(dir.clone());
@@ -47,7 +47,9 @@ impl World {
             return Ok(PathBuf::from(dir));
         }
         let strategy = etcetera::choose_base_strategy().map_err(|_| Error::NoHome)?;
-        Ok(strategy.data_dir().join("sealwax"))
+        let dir = strategy.data_dir().join("sealwax");
+        // A relative home would take trust from wherever the command runs (attack P11).
+        if dir.is_absolute() { Ok(dir) } else { Err(Error::NoHome) }
     }
 
     /// A variable of the environment, as text.
