@@ -24,8 +24,8 @@ pub struct Policy {
     pub signers: Signers,
     /// Whether the signature must be in a log.
     pub log: LogRequirement,
-    /// Paths of the model that the verifier agrees to leave unchecked, beside what every signature leaves out (its own
-    /// file and git's).
+    /// Paths of the model that the verifier agrees to leave unchecked; the caller lists the bundle's own file here where it
+    /// lies in the model. Git's own files, where the signature leaves them out, need no agreement.
     pub ignored: Vec<ModelPath>,
 }
 
