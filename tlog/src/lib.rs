@@ -37,5 +37,5 @@ pub use hash::{EMPTY_ROOT, Hash};
 pub use note::{NoteSignature, SignedNote, Verified};
 pub use policy::{Cosigned, WitnessPolicy};
 pub use proof::{HashReader, Node};
-pub use tile::{TILE_WIDTH, Tile, TileHashes};
+pub use tile::{TILE_WIDTH, Tile, TileHashes, TileRows};
 pub use vkey::{SignatureType, VerifierKey};

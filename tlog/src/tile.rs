@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use crate::proof::{HashReader, Node, fold};
 use crate::{Error, Hash};
@@ -204,56 +205,71 @@ impl Tile {
     }
 }
 
-/// Reads nodes out of tiles that a closure fetches; each tile is fetched once and kept as long as the value lives.
+/// A tile's hashes and the roots of all complete subtrees above them, so that every node in the tile is at hand.
+#[derive(Clone, Debug)]
+pub struct TileRows {
+    /// The tile's own row, then the rows of its subtrees of 2, 4, … 128 hashes.
+    rows: Vec<Vec<Hash>>,
+}
+
+impl TileRows {
+    /// Decodes a tile's bytes and hashes its subtrees.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tile::decode`].
+    pub fn decode(tile: &Tile, bytes: &[u8]) -> Result<TileRows, Error> {
+        let rows = std::iter::successors(Some(tile.decode(bytes)?), |row| {
+            let pairs = row.chunks_exact(2).filter_map(fold).collect::<Vec<_>>();
+            (!pairs.is_empty()).then_some(pairs)
+        });
+        Ok(TileRows { rows: rows.take(8).collect() })
+    }
+
+    /// Finds a node of this tile, by its height in the tile and its position in that row.
+    fn node(&self, node: Node) -> Option<Hash> {
+        let height = node.level % 8;
+        let position = usize::try_from(node.index & (0xff >> height)).ok()?;
+        self.rows.get(usize::from(height))?.get(position).copied()
+    }
+}
+
+/// Reads nodes out of tiles that a closure fetches; each tile is asked for once and kept as long as the value lives.
 ///
 /// The hashes are as trustworthy as the tiles: whatever is computed from them is compared with a signed root.
 pub struct TileHashes<F> {
     size: u64,
     fetch: F,
-    /// For each tile, its hashes and above them the rows of their complete subtrees, up to 8 rows.
-    rows: RefCell<BTreeMap<Tile, Vec<Vec<Hash>>>>,
+    tiles: RefCell<BTreeMap<Tile, Arc<TileRows>>>,
 }
 
 impl<F> TileHashes<F> {
-    /// Wraps a closure that returns the bytes of a tile of the tree of `size` leaves.
+    /// Wraps a closure that returns a tile of the tree of `size` leaves.
     pub fn new(size: u64, fetch: F) -> TileHashes<F> {
-        TileHashes { size, fetch, rows: RefCell::default() }
+        TileHashes { size, fetch, tiles: RefCell::default() }
     }
 }
 
 impl<F, E> HashReader for TileHashes<F>
 where
-    F: Fn(&Tile) -> Result<Vec<u8>, E>,
+    F: Fn(&Tile) -> Result<Arc<TileRows>, E>,
     E: From<Error>,
 {
     type Error = E;
 
     fn read(&self, wanted: &[Node]) -> Result<Vec<Hash>, E> {
-        let mut rows = self.rows.borrow_mut();
+        let mut tiles = self.tiles.borrow_mut();
         let mut found = Vec::with_capacity(wanted.len());
         for node in wanted {
             let tile = Tile::for_node(*node, self.size)?;
-            let rows = match rows.entry(tile) {
+            let rows = match tiles.entry(tile) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(subtree_rows(tile.decode(&(self.fetch)(&tile)?)?)),
+                Entry::Vacant(new) => new.insert((self.fetch)(&tile)?),
             };
-            let height = node.level % 8;
-            let position = usize::try_from(node.index & (0xff >> height)).map_err(|_| Error::NoSuchTile)?;
-            let hash = rows.get(usize::from(height)).and_then(|row| row.get(position));
-            found.push(*hash.ok_or(Error::NoSuchTile)?);
+            found.push(rows.node(*node).ok_or(Error::NoSuchTile)?);
         }
         Ok(found)
     }
-}
-
-/// Hashes a tile's row into the rows of complete subtrees of 2, 4, … 128 of its hashes.
-fn subtree_rows(row: Vec<Hash>) -> Vec<Vec<Hash>> {
-    std::iter::successors(Some(row), |row| {
-        let pairs = row.chunks_exact(2).filter_map(fold).collect::<Vec<_>>();
-        (!pairs.is_empty()).then_some(pairs)
-    })
-    .take(8)
-    .collect()
 }
 
 /// Names the tile at `index` of a level as it is in a tree of `size` leaves.

@@ -118,15 +118,17 @@ impl Batch {
         Ok((next, leaves))
     }
 
-    /// Publishes a committed batch: its tiles, then the checkpoint, then the removal of what it supersedes.
+    /// Puts a committed batch's tiles and bundles in their places, where no published checkpoint implies them yet.
     ///
-    /// Append and recovery both end here. It can be repeated from any point at which a crash left it. Nothing that is
+    /// Append and recovery both come here, and it can be repeated from any point at which a crash left it. Nothing that is
     /// already there is trusted: a file whose flush failed reads well until the power fails.
-    pub(crate) fn apply<S: Storage>(&self, storage: &S, name: &str, checkpoint: &[u8]) -> Result<()> {
-        for (tile, bytes) in &self.blobs {
-            storage.write(&tree::name(tile), bytes)?;
-        }
-        storage.write(CHECKPOINT, checkpoint)?;
+    pub(crate) fn place<S: Storage>(&self, storage: &S) -> Result<()> {
+        self.blobs.iter().try_for_each(|(tile, bytes)| storage.write(&tree::name(tile), bytes))
+    }
+
+    /// Publishes the checkpoint over a batch that is in place, then removes what the batch supersedes and its staged file.
+    pub(crate) fn publish<S: Storage>(&self, storage: &S, name: &str, note: &[u8]) -> Result<()> {
+        storage.write(CHECKPOINT, note)?;
         // C2SP tlog-tiles lets a log drop the partial versions of a tile once the full one is there.
         let superseded = Tile::partials(self.base_size).filter(|tile| {
             self.blobs

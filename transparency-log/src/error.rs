@@ -5,6 +5,8 @@
 //! | `Io`, `Database`, `Busy` | the machine, not the log | free space, permissions, waiting; then reload or reopen |
 //! | `Damaged` | stored bytes changed | restore what is named from a copy, and check |
 //! | `RolledBack`, `AnchorMissing`, `Fork`, `Overtaken` | two parts of the log disagree about the past | never sign; restore the newer part |
+//! | `Behind`, `Contradicted` | somebody outside remembers another past | never sign; restore the newest copy, or start a new log |
+//! | `Frozen`, `Unreconciled`, `Unpublished` | the log is in a state that takes no entries | see each |
 //! | `WrongKey`, `Exists`, `NotFound`, `NewerSchema`, `EntryTooLarge`, `Poisoned` | the caller | see each |
 
 use std::fmt;
@@ -83,6 +85,41 @@ pub enum Error {
     /// The anchor moved under this process: another writer signed in between. Nothing was written over.
     #[error("another writer has signed a newer checkpoint")]
     Overtaken,
+    /// The whole log is an older copy of itself: an outpost or a witness knows of more entries.
+    #[error("the log is an older copy of itself: {place} knows {known} entries, the log has {found}")]
+    Behind {
+        /// Who remembers: an outpost's directory, or a witness.
+        place: String,
+        /// The tree size that it knows.
+        known: u64,
+        /// The tree size of the log.
+        found: u64,
+    },
+    /// The log is not what an outpost or a witness saw of it before.
+    #[error("the log contradicts what it signed before: {place} knows another root for {size} entries")]
+    Contradicted {
+        /// Who remembers: an outpost's directory, or a witness.
+        place: String,
+        /// The tree size for which the roots differ.
+        size: u64,
+    },
+    /// The log was closed for ever; it can only be read.
+    #[error("the log is frozen")]
+    Frozen,
+    /// The log comes from a backup, and nothing outside has confirmed yet that it is its newest state.
+    #[error("the log was restored from a backup and not yet compared with what it signed last")]
+    Unreconciled,
+    /// A signed checkpoint waits for its cosignatures; nothing more is appended before it is published.
+    #[error("the last checkpoint is signed and not yet published")]
+    Unpublished,
+    /// A copy of another log, or of another past of this one.
+    #[error("could not fetch {name}: {reason}")]
+    Source {
+        /// What was asked for, relative to the log's prefix.
+        name: String,
+        /// What came back.
+        reason: String,
+    },
     /// The log's checkpoint is not signed by the given key.
     #[error("the log's checkpoint is not signed by the key {key}")]
     WrongKey {

@@ -38,13 +38,16 @@ mod check;
 mod error;
 mod frontier;
 mod log;
+mod outpost;
 mod storage;
 mod tree;
 mod view;
 
-pub use anchor::{Anchor, Anchored, SqliteAnchor};
+pub use anchor::{Anchor, Anchored, Mode, SqliteAnchor};
 pub use check::{Damage, Report};
 pub use error::{Action, Error, Part, Result};
-pub use log::{Log, LogKey, NewEntry, Receipt, Recovery};
+pub use log::{Guards, Log, LogKey, NewEntry, Placed, Receipt, Recovery};
+pub use outpost::Outpost;
 pub use storage::{Directory, Storage};
+pub use tree::TileCache;
 pub use view::LogView;

@@ -8,11 +8,12 @@ use std::path::Path;
 use sealwax_keys::SecretKey;
 use sealwax_tlog::{Checkpoint, EMPTY_ROOT, Hash, VerifierKey, entries::MAX_ENTRY};
 
-use crate::anchor::{ANCHOR, Anchor, Anchored, SqliteAnchor};
+use crate::anchor::{ANCHOR, Anchor, Anchored, Mode, SqliteAnchor};
 use crate::batch::{Batch, STAGING};
 use crate::check::{self, Report};
 use crate::error::{Error, Part, Result};
 use crate::frontier::Frontier;
+use crate::outpost::Outpost;
 use crate::storage::{Directory, Storage};
 use crate::tree::{self, CHECKPOINT, Prover};
 use crate::view::{envelope_name, open_checkpoint};
@@ -23,7 +24,19 @@ pub struct Log<S = Directory, A = SqliteAnchor> {
     storage: S,
     anchor: A,
     key: LogKey,
+    guards: Guards,
     state: State,
+}
+
+/// What else stands between a log and its next signature, beside what lies in its directory.
+#[derive(Debug, Default)]
+pub struct Guards {
+    /// Places outside the directory that remember the last signed checkpoint. Opening refuses a log that is behind one of
+    /// them or contradicts it, and each commit is written to all of them before it is published.
+    pub outposts: Vec<Outpost>,
+    /// Whether opening leaves a checkpoint that was committed and not published to [`Log::publish`], because it needs
+    /// cosignatures; else opening publishes it as it is.
+    pub hold: bool,
 }
 
 /// The log's signing key under the log's name.
@@ -42,6 +55,17 @@ pub struct NewEntry<'a> {
     ///
     /// Whether they belong together is for the caller to know. Of several envelopes for one digest the last is kept.
     pub envelope: Option<(&'a [u8], &'a [u8])>,
+}
+
+/// Where an entry is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The entry's position, counted from 0.
+    pub index: u64,
+    /// The entry's leaf hash.
+    pub leaf: Hash,
+    /// Whether the entry was in the log already, or earlier in the same batch.
+    pub existing: bool,
 }
 
 /// The proof that an entry is in the log, complete for a verifier that knows the log's key.
@@ -68,6 +92,8 @@ pub struct Recovery {
     pub published_batch: bool,
     /// The leaf index did not fit the tree and was rebuilt from the verified tiles.
     pub rebuilt_index: bool,
+    /// The log comes from a backup, and an outpost confirmed that it is the newest state.
+    pub reconciled: bool,
 }
 
 impl LogKey {
@@ -115,6 +141,20 @@ impl Log {
     /// [`Error::RolledBack`] and [`Error::Fork`] where anchor and published tree disagree; [`Error::Damaged`]; and those
     /// of [`SqliteAnchor::open`] and of the storage.
     pub fn open(directory: &Path, key: LogKey, wait: impl FnMut(u32) -> bool) -> Result<(Log, Recovery)> {
+        Log::open_guarded(directory, key, Guards::default(), wait)
+    }
+
+    /// Opens an existing log under further guards; see [`Log::open`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Behind`] and [`Error::Contradicted`] where an outpost remembers another past, and those of [`Log::open`].
+    pub fn open_guarded(
+        directory: &Path,
+        key: LogKey,
+        guards: Guards,
+        wait: impl FnMut(u32) -> bool,
+    ) -> Result<(Log, Recovery)> {
         let path = directory.join(ANCHOR);
         if !path.exists() {
             let published = Directory::reader(directory).read(CHECKPOINT)?.is_some();
@@ -126,7 +166,7 @@ impl Log {
         }
         let storage = Directory::writer(directory, wait)?;
         let anchor = SqliteAnchor::open(&path)?;
-        Log::open_with(storage, anchor, key).map_err(|error| match error {
+        Log::open_guarded_with(storage, anchor, key, guards).map_err(|error| match error {
             Error::AnchorMissing { .. } => Error::AnchorMissing { path },
             Error::NotFound { .. } => Error::NotFound { path: directory.to_owned() },
             other => other,
@@ -163,45 +203,186 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     /// [`Error::NotFound`], [`Error::WrongKey`], [`Error::AnchorMissing`], [`Error::RolledBack`], [`Error::Fork`],
     /// [`Error::Damaged`], and those of storage and anchor.
     pub fn open_with(storage: S, anchor: A, key: LogKey) -> Result<(Log<S, A>, Recovery)> {
-        let mut log = Log { storage, anchor, key, state: State::Stopped { fatal: false } };
+        Log::open_guarded_with(storage, anchor, key, Guards::default())
+    }
+
+    /// Opens a log in a storage and an anchor under further guards; see [`Log::open_guarded`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Log::open_guarded`].
+    pub fn open_guarded_with(
+        storage: S,
+        anchor: A,
+        key: LogKey,
+        guards: Guards,
+    ) -> Result<(Log<S, A>, Recovery)> {
+        let mut log = Log { storage, anchor, key, guards, state: State::Stopped { fatal: false } };
         let recovery = log.reload()?;
         Ok((log, recovery))
     }
 
-    /// Appends entries, all of them or none, and returns a receipt for each in the same order.
+    /// Appends entries, all of them or none, publishes them, and returns a receipt for each in the same order.
     ///
-    /// After an error other than [`Error::EntryTooLarge`] the log is stopped: whether the entries are in is answered by
-    /// [`Log::reload`] and by appending them again, which finds them if they are.
+    /// This is [`Log::commit`], [`Log::publish`] without cosignatures, and [`Log::receipts`] in one. After an error other
+    /// than [`Error::EntryTooLarge`] or a refusal of the log's state it is stopped: whether the entries are in is answered
+    /// by [`Log::reload`] and by appending them again, which finds them if they are.
     ///
     /// # Errors
     ///
-    /// [`Error::EntryTooLarge`] before anything was written; [`Error::Poisoned`] where an earlier failure stopped the
-    /// log; [`Error::Overtaken`] where another writer signed in between; [`Error::Damaged`] where what is stored, or the
-    /// index, does not lead to the signed root; and those of storage and anchor.
+    /// Those of [`Log::commit`], [`Log::publish`] and [`Log::receipts`].
     pub fn append(&mut self, entries: &[NewEntry<'_>]) -> Result<Vec<Receipt>> {
+        let placed = self.commit(entries)?;
+        if let Some(note) = self.unpublished()?.map(<[u8]>::to_vec) {
+            self.publish(&note)?;
+        }
+        self.receipts(&placed)
+    }
+
+    /// Makes entries part of the log, all of them or none, and says where each is, in the same order.
+    ///
+    /// From here on they are in the log and survive everything, and the checkpoint that says so is signed; but nobody can
+    /// see it before [`Log::publish`]. Entries that are in the log already change nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryTooLarge`], [`Error::Frozen`], [`Error::Unreconciled`] and [`Error::Unpublished`] before anything was
+    /// written; [`Error::Poisoned`] where an earlier failure stopped the log; [`Error::Overtaken`] where another writer
+    /// signed in between; [`Error::Damaged`] where what is stored, or the index, does not lead to the signed root; and
+    /// those of storage, anchor and outposts. All but the first four stop the log.
+    pub fn commit(&mut self, entries: &[NewEntry<'_>]) -> Result<Vec<Placed>> {
         for (position, entry) in entries.iter().enumerate() {
             if entry.body.len() > MAX_ENTRY {
                 return Err(Error::EntryTooLarge { position, length: entry.body.len() });
             }
         }
-        // The state is taken out, so that every way of leaving early leaves the log stopped.
-        let mut ready = match std::mem::replace(&mut self.state, State::Stopped { fatal: false }) {
-            State::Ready(ready) => ready,
-            stopped @ State::Stopped { .. } => {
-                self.state = stopped;
-                return Err(self.poisoned());
-            }
-        };
-        match self.sequence(&mut ready, entries) {
-            Ok(receipts) => {
-                self.state = State::Ready(ready);
-                Ok(receipts)
-            }
-            Err(error) => {
-                self.stop(&error);
-                Err(error)
-            }
+        let ready = self.ready()?;
+        match ready.mode {
+            Mode::Live if ready.pending.is_some() => return Err(Error::Unpublished),
+            Mode::Live => {}
+            Mode::Restored => return Err(Error::Unreconciled),
+            Mode::Frozen => return Err(Error::Frozen),
         }
+        self.change(|log, ready| log.sequence(ready, entries))
+    }
+
+    /// Returns the signed note that waits to be published, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] where an earlier failure stopped the log.
+    pub fn unpublished(&self) -> Result<Option<&[u8]>> {
+        let ready = self.ready()?;
+        Ok(ready.pending.as_ref().map(|_| ready.note.as_slice()))
+    }
+
+    /// Returns the published note, with its cosignatures.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] where an earlier failure stopped the log.
+    pub fn published_note(&self) -> Result<&[u8]> {
+        Ok(&self.ready()?.published.note)
+    }
+
+    /// Publishes the checkpoint that was signed last: `note` is its signed note, with cosignatures added below the log's
+    /// own signature, or with none.
+    ///
+    /// It may be called again with more cosignatures. Whether they verify, and are enough, is for the caller to know.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] for another note, which changes nothing; [`Error::Poisoned`]; and those of the storage, which
+    /// stop the log.
+    pub fn publish(&mut self, note: &[u8]) -> Result<()> {
+        let ready = self.ready()?;
+        let checkpoint = Checkpoint::open(note, &self.key.verifier)?;
+        if !note.starts_with(&ready.note) || checkpoint != ready.checkpoint {
+            return Err(Error::damaged(CHECKPOINT, "a note to publish that is not the one that was signed"));
+        }
+        self.change(|log, ready| {
+            match ready.pending.take() {
+                Some(Pending { name, batch }) => batch.publish(&log.storage, &name, note)?,
+                None => log.storage.write(CHECKPOINT, note)?,
+            }
+            ready.published = Published { note: note.to_vec(), checkpoint };
+            Ok(())
+        })
+    }
+
+    /// Builds the proofs of entries under the published checkpoint, out of what is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unpublished`] for an entry that the published checkpoint does not cover yet; [`Error::Poisoned`];
+    /// [`Error::Damaged`] where what is stored, or the index that found an entry, does not lead to the signed root, which
+    /// stops the log, and so do those of the storage.
+    pub fn receipts(&mut self, placed: &[Placed]) -> Result<Vec<Receipt>> {
+        let ready = self.ready()?;
+        let (published, signed) = (ready.published.checkpoint.size, ready.checkpoint.size);
+        if placed.iter().any(|placed| (published..signed).contains(&placed.index)) {
+            return Err(Error::Unpublished);
+        }
+        self.change(|log, ready| {
+            let prover = Prover::new(&log.storage, &ready.published.checkpoint, None);
+            placed.iter().map(|placed| ready.published.receipt(&prover, *placed)).collect()
+        })
+    }
+
+    /// Makes the consistency proof from an earlier size to the checkpoint that was signed last, as a witness asks for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tlog`] where the tree is smaller than `old_size`, [`Error::Poisoned`], and those of the storage.
+    pub fn prove_consistency(&self, old_size: u64) -> Result<Vec<Hash>> {
+        Prover::new(&self.storage, &self.ready()?.checkpoint, None).prove_consistency(old_size)
+    }
+
+    /// Says whether the log takes entries.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`] where an earlier failure stopped the log.
+    pub fn mode(&self) -> Result<Mode> {
+        Ok(self.ready()?.mode)
+    }
+
+    /// Lets a restored log sign again: a witness has confirmed that it is the newest state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Poisoned`], [`Error::Frozen`], and those of anchor and outposts, which stop the log.
+    pub fn reconciled(&mut self) -> Result<()> {
+        if self.ready()?.mode == Mode::Frozen {
+            return Err(Error::Frozen);
+        }
+        self.change(|log, ready| log.reconcile(ready))
+    }
+
+    /// Closes the log for ever: it can be read and verified, and takes no entry any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unpublished`] while a checkpoint waits; [`Error::Poisoned`]; and those of the anchor, which stop the log.
+    pub fn freeze(&mut self) -> Result<()> {
+        if self.ready()?.pending.is_some() {
+            return Err(Error::Unpublished);
+        }
+        self.change(|log, ready| {
+            log.anchor.set_mode(Mode::Frozen)?;
+            ready.mode = Mode::Frozen;
+            Ok(())
+        })
+    }
+
+    /// Replaces the index of leaves by what the verified tiles say.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] where the tiles are not sound, [`Error::Poisoned`], and those of storage and anchor.
+    pub fn rebuild_index(&mut self) -> Result<()> {
+        self.ready()?;
+        self.change(|log, ready| log.anchor.rebuild(&check::leaves(&log.storage, &ready.checkpoint)?))
     }
 
     /// Drops everything in memory and opens the log again from what is stored.
@@ -255,33 +436,33 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         Ok(report)
     }
 
-    fn sequence(&mut self, ready: &mut Ready, entries: &[NewEntry<'_>]) -> Result<Vec<Receipt>> {
+    fn sequence(&mut self, ready: &mut Ready, entries: &[NewEntry<'_>]) -> Result<Vec<Placed>> {
         let leaves: Vec<Hash> = entries.iter().map(|entry| Hash::leaf(entry.body)).collect();
         let known = self.anchor.find(&leaves)?;
         let mut places: BTreeMap<Hash, u64> = BTreeMap::new();
         let (mut new_bodies, mut new_leaves) = (Vec::new(), Vec::new());
-        let mut wanted = Vec::with_capacity(entries.len());
+        let mut placed = Vec::with_capacity(entries.len());
         let mut next = ready.checkpoint.size;
         for ((entry, leaf), known) in entries.iter().zip(&leaves).zip(known) {
             let earlier = known.or_else(|| places.get(leaf).copied());
             if earlier.is_none() {
                 places.insert(*leaf, next);
-                next = next.checked_add(1).ok_or(sealwax_tlog::Error::TreeFull)?;
                 new_bodies.push(entry.body);
                 new_leaves.push(*leaf);
             }
-            let index = earlier.or_else(|| places.get(leaf).copied()).unwrap_or(u64::MAX);
-            wanted.push((index, *leaf, earlier.is_some()));
+            placed.push(Placed { index: earlier.unwrap_or(next), leaf: *leaf, existing: earlier.is_some() });
+            if earlier.is_none() {
+                next = next.checked_add(1).ok_or(sealwax_tlog::Error::TreeFull)?;
+            }
             self.keep_envelope(entry, earlier.is_none())?;
         }
-        if !new_bodies.is_empty() {
-            self.commit(ready, &new_bodies, &new_leaves)?;
+        if placed.iter().any(|placed| placed.index >= next) {
+            return Err(Error::damaged(ANCHOR, "an index of leaves that is not the tree's"));
         }
-        let prover = Prover::new(&self.storage, &ready.checkpoint);
-        wanted
-            .into_iter()
-            .map(|(index, leaf, existing)| ready.receipt(&prover, index, leaf, existing))
-            .collect()
+        if !new_bodies.is_empty() {
+            self.extend(ready, &new_bodies, &new_leaves)?;
+        }
+        Ok(placed)
     }
 
     /// Stores an envelope before its entry is staged. For an entry that is in the log it is only put back if it is gone.
@@ -294,7 +475,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         Ok(())
     }
 
-    fn commit(&mut self, ready: &mut Ready, bodies: &[&[u8]], leaves: &[Hash]) -> Result<()> {
+    fn extend(&mut self, ready: &mut Ready, bodies: &[&[u8]], leaves: &[Hash]) -> Result<()> {
         let (name, bytes) = Batch::build(&ready.frontier, bodies, leaves)?.encode()?;
         self.storage.write(&name, &bytes)?;
 
@@ -309,8 +490,13 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         let next = Anchored { size: batch.size, checkpoint: note, staged: Some(name.clone()) };
         self.anchor.swap(&ready.note, &next, &leaves)?;
         // The commit point is behind us: the batch is in the log, whatever happens now.
-        batch.apply(&self.storage, &name, &next.checkpoint)?;
-        *ready = Ready { checkpoint, note: next.checkpoint, frontier };
+        for outpost in &self.guards.outposts {
+            outpost.store(&checkpoint.origin, &next.checkpoint)?;
+        }
+        batch.place(&self.storage)?;
+        let (mode, published) = (ready.mode, ready.published.clone());
+        let pending = Some(Pending { name, batch });
+        *ready = Ready { checkpoint, note: next.checkpoint, frontier, mode, published, pending };
         Ok(())
     }
 
@@ -322,29 +508,27 @@ impl<S: Storage, A: Anchor> Log<S, A> {
             let path = ANCHOR.into();
             return Err(if published { Error::AnchorMissing { path } } else { Error::NotFound { path } });
         };
+        let mode = self.anchor.mode()?;
         let checkpoint = open_checkpoint(&anchored.checkpoint, &self.key.verifier, ANCHOR)?;
         if checkpoint.size != anchored.size {
             return Err(Error::damaged(ANCHOR, "a size that is not the checkpoint's"));
         }
-        if let Some(name) = &anchored.staged
-            && let Some(bytes) = self.storage.read(name)?
-        {
-            let batch = Batch::decode(name, &bytes)?;
-            if (batch.size, batch.root) != (checkpoint.size, checkpoint.root) {
-                return Err(Error::damaged(name, "a staged batch for another checkpoint"));
+        let mut pending = self.staged(&anchored, &checkpoint)?;
+        let published = match self.published()? {
+            Some(published) if published.note.starts_with(&anchored.checkpoint) => {
+                if let Some(Pending { name, batch }) = pending.take() {
+                    batch.publish(&self.storage, &name, &published.note)?;
+                    recovery.published_batch = true;
+                }
+                published
             }
-            let published = self.published()?;
-            if !published.as_ref().is_some_and(|(_, published)| batch.touches(published)) {
-                return Err(disagreement(&checkpoint, published.map(|(_, published)| published)));
+            None if checkpoint.size == 0 => {
+                self.storage.write(CHECKPOINT, &anchored.checkpoint)?;
+                Published { note: anchored.checkpoint.clone(), checkpoint: checkpoint.clone() }
             }
-            batch.apply(&self.storage, name, &anchored.checkpoint)?;
-            recovery.published_batch = true;
-        }
-        match self.published()? {
-            Some((note, _)) if note == anchored.checkpoint => {}
-            None if checkpoint.size == 0 => self.storage.write(CHECKPOINT, &anchored.checkpoint)?,
-            other => return Err(disagreement(&checkpoint, other.map(|(_, published)| published))),
-        }
+            Some(published) if pending.is_some() => published,
+            other => return Err(disagreement(&checkpoint, other.map(|published| published.checkpoint))),
+        };
         let frontier = Frontier::load(&self.storage, checkpoint.size, &checkpoint.root)?;
         tree::check_last_full_tile(&self.storage, &checkpoint)?;
         if !self.anchor.is_indexed(checkpoint.size)? {
@@ -352,19 +536,95 @@ impl<S: Storage, A: Anchor> Log<S, A> {
             self.anchor.rebuild(&leaves)?;
             recovery.rebuilt_index = true;
         }
-        // What is still staged belongs to appends that never committed.
-        for name in self.storage.list(STAGING)? {
-            self.storage.remove(&name)?;
+        let note = anchored.checkpoint;
+        let mut ready = Ready { checkpoint, note, frontier, mode, published, pending };
+        recovery.reconciled = self.ask_outposts(&mut ready)?;
+        if let Some(Pending { name, batch }) = ready.pending.take_if(|_| !self.guards.hold) {
+            batch.publish(&self.storage, &name, &ready.note)?;
+            ready.published = Published { note: ready.note.clone(), checkpoint: ready.checkpoint.clone() };
+            recovery.published_batch = true;
         }
-        Ok((Ready { checkpoint, note: anchored.checkpoint, frontier }, recovery))
+        // What else is staged belongs to appends that never committed.
+        let waiting = ready.pending.as_ref().map(|pending| pending.name.as_str());
+        for name in self.storage.list(STAGING)?.iter().filter(|name| Some(name.as_str()) != waiting) {
+            self.storage.remove(name)?;
+        }
+        Ok((ready, recovery))
+    }
+
+    /// Puts the batch of the last commit in place again, if it is still staged.
+    fn staged(&self, anchored: &Anchored, checkpoint: &Checkpoint) -> Result<Option<Pending>> {
+        let Some(name) = &anchored.staged else { return Ok(None) };
+        let Some(bytes) = self.storage.read(name)? else { return Ok(None) };
+        let batch = Batch::decode(name, &bytes)?;
+        if (batch.size, batch.root) != (checkpoint.size, checkpoint.root) {
+            return Err(Error::damaged(name, "a staged batch for another checkpoint"));
+        }
+        let published = self.published()?.map(|published| published.checkpoint);
+        if !published.as_ref().is_some_and(|published| batch.touches(published)) {
+            return Err(disagreement(checkpoint, published));
+        }
+        batch.place(&self.storage)?;
+        Ok(Some(Pending { name: name.clone(), batch }))
+    }
+
+    /// Compares the log with what the outposts remember, and brings them up to date. Says whether that reconciled a
+    /// restored log.
+    fn ask_outposts(&mut self, ready: &mut Ready) -> Result<bool> {
+        let mut remembered = false;
+        for outpost in &self.guards.outposts {
+            let Some(known) = outpost.load(&self.key.verifier)? else { continue };
+            let (place, found) = (outpost.place().to_owned(), ready.checkpoint.size);
+            if known.size > found {
+                return Err(Error::Behind { place, known: known.size, found });
+            }
+            if Prover::new(&self.storage, &ready.checkpoint, None).root_at(known.size)? != known.root {
+                return Err(Error::Contradicted { place, size: known.size });
+            }
+            remembered = true;
+        }
+        match ready.mode {
+            Mode::Restored if remembered => self.reconcile(ready).map(|()| true),
+            // An outpost that knows nothing must not learn from a copy that nobody has confirmed.
+            Mode::Restored => Ok(false),
+            Mode::Live | Mode::Frozen => self.tell_outposts(ready).map(|()| false),
+        }
+    }
+
+    fn reconcile(&mut self, ready: &mut Ready) -> Result<()> {
+        self.tell_outposts(ready)?;
+        self.anchor.set_mode(Mode::Live)?;
+        ready.mode = Mode::Live;
+        Ok(())
+    }
+
+    fn tell_outposts(&self, ready: &Ready) -> Result<()> {
+        self.guards.outposts.iter().try_for_each(|outpost| outpost.store(&ready.checkpoint.origin, &ready.note))
+    }
+
+    /// Takes the state out and puts it back only after success, so that every way of failing leaves the log stopped.
+    fn change<T>(&mut self, work: impl FnOnce(&mut Self, &mut Ready) -> Result<T>) -> Result<T> {
+        let mut ready = match std::mem::replace(&mut self.state, State::Stopped { fatal: false }) {
+            State::Ready(ready) => ready,
+            stopped @ State::Stopped { .. } => {
+                self.state = stopped;
+                return Err(self.poisoned());
+            }
+        };
+        let done = work(self, &mut ready);
+        match &done {
+            Ok(_) => self.state = State::Ready(ready),
+            Err(error) => self.stop(error),
+        }
+        done
     }
 
     /// Reads the published checkpoint. The anchor's is by the right key already, so here any other signer is damage.
-    fn published(&self) -> Result<Option<(Vec<u8>, Checkpoint)>> {
+    fn published(&self) -> Result<Option<Published>> {
         let Some(note) = self.storage.read(CHECKPOINT)? else { return Ok(None) };
         let damaged = |_| Error::damaged(CHECKPOINT, "a checkpoint that does not verify");
         let checkpoint = Checkpoint::open(&note, &self.key.verifier).map_err(damaged)?;
-        Ok(Some((note, checkpoint)))
+        Ok(Some(Published { note, checkpoint }))
     }
 
     fn ready(&self) -> Result<&Ready> {
@@ -406,25 +666,35 @@ enum State {
 
 #[derive(Debug)]
 struct Ready {
+    /// What was signed last, and its note without cosignatures.
     checkpoint: Checkpoint,
     note: Vec<u8>,
     frontier: Frontier,
+    mode: Mode,
+    published: Published,
+    /// The batch between what is published and what was signed last.
+    pending: Option<Pending>,
 }
 
-impl Ready {
-    fn receipt(&self, prover: &Prover<'_>, index: u64, leaf: Hash, existing: bool) -> Result<Receipt> {
-        if index >= self.checkpoint.size {
-            return Err(Error::damaged(ANCHOR, "an index of leaves that is not the tree's"));
-        }
+/// What the world can see.
+#[derive(Clone, Debug)]
+struct Published {
+    note: Vec<u8>,
+    checkpoint: Checkpoint,
+}
+
+/// A committed batch whose tiles are in place and whose checkpoint is not.
+#[derive(Debug)]
+struct Pending {
+    name: String,
+    batch: Batch,
+}
+
+impl Published {
+    fn receipt(&self, prover: &Prover<'_>, placed: Placed) -> Result<Receipt> {
+        let Placed { index, leaf, existing } = placed;
         let proof = prover.prove(index, &leaf)?;
-        Ok(Receipt {
-            index,
-            size: self.checkpoint.size,
-            leaf,
-            proof,
-            checkpoint: self.note.clone(),
-            existing,
-        })
+        Ok(Receipt { index, size: self.checkpoint.size, leaf, proof, checkpoint: self.note.clone(), existing })
     }
 }
 

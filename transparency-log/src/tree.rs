@@ -1,6 +1,10 @@
 //! Reading the published tree: tiles, entries and proofs, none of them believed before it led to the signed root.
 
-use sealwax_tlog::{Checkpoint, Hash, RightEdge, TILE_WIDTH, Tile, TileHashes, entries, proof};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+use sealwax_tlog::{Checkpoint, Hash, RightEdge, TILE_WIDTH, Tile, TileHashes, TileRows, entries, proof};
 
 use crate::error::{Error, Result};
 use crate::storage::Storage;
@@ -25,7 +29,7 @@ pub(crate) fn read_entry<S: Storage>(storage: &S, checkpoint: &Checkpoint, index
     let place = usize::try_from(index & 0xff).unwrap_or(usize::MAX);
     let entry =
         entries.into_iter().nth(place).ok_or_else(|| Error::damaged(name(&bundle), "too few entries"))?;
-    Prover::new(storage, checkpoint).prove(index, &Hash::leaf(&entry))?;
+    Prover::new(storage, checkpoint, None).prove(index, &Hash::leaf(&entry))?;
     Ok(entry)
 }
 
@@ -36,8 +40,16 @@ pub(crate) struct Prover<'a> {
 }
 
 impl<'a> Prover<'a> {
-    pub(crate) fn new<S: Storage>(storage: &'a S, checkpoint: &'a Checkpoint) -> Prover<'a> {
-        let fetch: Fetch<'a> = Box::new(|tile| read_tile(storage, tile));
+    pub(crate) fn new<S: Storage>(
+        storage: &'a S,
+        checkpoint: &'a Checkpoint,
+        cache: Option<&'a TileCache>,
+    ) -> Prover<'a> {
+        let read = |tile: &Tile| Ok(Arc::new(TileRows::decode(tile, &read_tile(storage, tile)?)?));
+        let fetch: Fetch<'a> = Box::new(move |tile| match cache {
+            Some(cache) => cache.get_or_read(tile, read),
+            None => read(tile),
+        });
         Prover { checkpoint, hashes: TileHashes::new(checkpoint.size, fetch) }
     }
 
@@ -55,9 +67,49 @@ impl<'a> Prover<'a> {
     pub(crate) fn prove_consistency(&self, old: u64) -> Result<Vec<Hash>> {
         proof::prove_consistency(&self.hashes, old, self.checkpoint.size)
     }
+
+    /// Computes the root of the first `size` leaves.
+    pub(crate) fn root_at(&self, size: u64) -> Result<Hash> {
+        if size > self.checkpoint.size {
+            return Err(sealwax_tlog::Error::TreeShrank { old: size, new: self.checkpoint.size }.into());
+        }
+        proof::root(&self.hashes, size)
+    }
 }
 
-type Fetch<'a> = Box<dyn Fn(&Tile) -> Result<Vec<u8>> + 'a>;
+type Fetch<'a> = Box<dyn Fn(&Tile) -> Result<Arc<TileRows>> + 'a>;
+
+/// The tiles that proofs used last, at most [`CACHED_TILES`], shared by all views of one log.
+///
+/// A tile of a given width never changes, so nothing in here grows old. A damaged one gives no proof, cached or not.
+#[derive(Debug)]
+pub struct TileCache(Mutex<LruCache<Tile, Arc<TileRows>>>);
+
+impl Default for TileCache {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(CACHED_TILES)))
+    }
+}
+
+impl TileCache {
+    fn get_or_read(
+        &self,
+        tile: &Tile,
+        read: impl Fn(&Tile) -> Result<Arc<TileRows>>,
+    ) -> Result<Arc<TileRows>> {
+        let cached = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rows) = cached().get(tile) {
+            return Ok(Arc::clone(rows));
+        }
+        // Read outside the lock: two readers may both read a tile, none waits for another's disk.
+        let rows = read(tile)?;
+        cached().put(*tile, Arc::clone(&rows));
+        Ok(rows)
+    }
+}
+
+/// About 16 KiB each: 16 MiB.
+const CACHED_TILES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap_or(NonZeroUsize::MIN);
 
 /// Checks the last bundle and the tiles above it when all of them are full, and so not part of the frontier.
 pub(crate) fn check_last_full_tile<S: Storage>(storage: &S, checkpoint: &Checkpoint) -> Result<()> {
@@ -71,7 +123,7 @@ pub(crate) fn check_last_full_tile<S: Storage>(storage: &S, checkpoint: &Checkpo
         return Err(Error::damaged(name(&bundle), "the last entries do not hash to their leaf tile"));
     }
     let leaf = leaves.last().ok_or_else(|| Error::damaged(name(&bundle), "too few entries"))?;
-    Prover::new(storage, checkpoint).prove(last, leaf).map(|_| ())
+    Prover::new(storage, checkpoint, None).prove(last, leaf).map(|_| ())
 }
 
 /// Hashes a row of neighbouring subtrees of equal size into their common root.

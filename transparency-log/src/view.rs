@@ -1,13 +1,14 @@
 //! A log as a reader sees it: one signed checkpoint and everything under it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sealwax_tlog::{Checkpoint, Hash, VerifierKey};
 
 use crate::check::{self, Report};
 use crate::error::{Error, Result};
 use crate::storage::{Directory, Storage};
-use crate::tree::{self, CHECKPOINT, Prover};
+use crate::tree::{self, CHECKPOINT, Prover, TileCache};
 
 /// A published log, read without lock and without the anchor; also while another process appends to it.
 ///
@@ -17,6 +18,7 @@ pub struct LogView<S = Directory> {
     storage: S,
     note: Vec<u8>,
     checkpoint: Checkpoint,
+    cache: Option<Arc<TileCache>>,
 }
 
 impl LogView {
@@ -43,7 +45,13 @@ impl<S: Storage> LogView<S> {
     pub fn with_storage(storage: S, key: &VerifierKey) -> Result<LogView<S>> {
         let note = storage.read(CHECKPOINT)?.ok_or_else(|| Error::NotFound { path: CHECKPOINT.into() })?;
         let checkpoint = open_checkpoint(&note, key, CHECKPOINT)?;
-        Ok(LogView { storage, note, checkpoint })
+        Ok(LogView { storage, note, checkpoint, cache: None })
+    }
+
+    /// Keeps the tiles that proofs need in memory, for this view and every other one that shares the cache.
+    #[must_use]
+    pub fn with_cache(self, cache: Arc<TileCache>) -> LogView<S> {
+        LogView { cache: Some(cache), ..self }
     }
 
     /// Returns the signed note.
@@ -73,7 +81,7 @@ impl<S: Storage> LogView<S> {
     /// [`Error::Tlog`] where the tree has no such entry, [`Error::Damaged`] where `leaf` does not lead to the signed
     /// root, and those of the storage.
     pub fn prove_inclusion(&self, index: u64, leaf: &Hash) -> Result<Vec<Hash>> {
-        Prover::new(&self.storage, &self.checkpoint).prove(index, leaf)
+        self.prover().prove(index, leaf)
     }
 
     /// Makes the consistency proof from an earlier size; the receiver verifies it with the root of that size.
@@ -83,7 +91,20 @@ impl<S: Storage> LogView<S> {
     /// [`Error::Tlog`] where the tree is smaller than `old_size`, [`Error::Damaged`] where a tile is missing or has the
     /// wrong length, and those of the storage.
     pub fn prove_consistency(&self, old_size: u64) -> Result<Vec<Hash>> {
-        Prover::new(&self.storage, &self.checkpoint).prove_consistency(old_size)
+        self.prover().prove_consistency(old_size)
+    }
+
+    /// Computes the root that the log had at an earlier size.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LogView::prove_consistency`].
+    pub fn root_at(&self, size: u64) -> Result<Hash> {
+        self.prover().root_at(size)
+    }
+
+    fn prover(&self) -> Prover<'_> {
+        Prover::new(&self.storage, &self.checkpoint, self.cache.as_deref())
     }
 
     /// Reads the envelope stored for a digest, as it is: the caller compares it with the digest.

@@ -144,7 +144,7 @@ fn t19_proofs_out_of_tiles_verify_and_one_flipped_byte_in_any_tile_is_noticed() 
             if spoiled == Some(*tile) {
                 bytes[0] ^= 1;
             }
-            Ok::<_, Error>(bytes)
+            TileRows::decode(tile, &bytes).map(Arc::new)
         })
     };
     assert_eq!(proof::root(&reader(None), size).unwrap(), root);
@@ -221,7 +221,7 @@ fn a_public_tile_log_is_rebuilt_from_its_entries() {
     }
     assert_eq!(state.root, edge.root().to_base64());
     let reader =
-        TileHashes::new(state.size, |tile: &Tile| Ok::<_, Error>(vectors::read(folder.join(tile.path()))));
+        TileHashes::new(state.size, |tile: &Tile| TileRows::decode(tile, &vectors::read(folder.join(tile.path()))).map(Arc::new));
     for (old, root) in (0u64..).zip(&roots) {
         assert_eq!(proof::root(&reader, old).unwrap(), *root);
         let path = proof::prove_consistency(&reader, old, state.size).unwrap();
