@@ -5,14 +5,16 @@
 //! | `Io`, `Database`, `Busy` | the machine, not the log | free space, permissions, waiting; then reload or reopen |
 //! | `Damaged` | stored bytes changed | restore what is named from a copy, and check |
 //! | `RolledBack`, `AnchorMissing`, `Fork`, `Overtaken` | two parts of the log disagree about the past | never sign; restore the newer part |
+//! | `RolledBack`, `AnchorMissing`, `Fork`, `Overtaken` | two parts of the log disagree about the past | never sign; restore the newer part |
 //! | `Behind`, `Contradicted` | somebody outside remembers another past | never sign; restore the newest copy, or start a new log |
-//! | `Frozen`, `Unreconciled`, `Unpublished` | the log is in a state that takes no entries | see each |
-//! | `WrongKey`, `Exists`, `NotFound`, `NewerSchema`, `EntryTooLarge`, `Poisoned` | the caller | see each |
+//! | `NotLive`, `Unpublished` | the log is in a state that takes no entries | see each |
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use sealwax_tlog::Hash;
+
+use crate::anchor::Mode;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -103,12 +105,6 @@ pub enum Error {
         /// The tree size for which the roots differ.
         size: u64,
     },
-    /// The log was closed for ever; it can only be read.
-    #[error("the log is frozen")]
-    Frozen,
-    /// The log comes from a backup, and nothing outside has confirmed yet that it is its newest state.
-    #[error("the log was restored from a backup and not yet compared with what it signed last")]
-    Unreconciled,
     /// A signed checkpoint waits for its cosignatures; nothing more is appended before it is published.
     #[error("the last checkpoint is signed and not yet published")]
     Unpublished,
@@ -119,6 +115,12 @@ pub enum Error {
         name: String,
         /// What came back.
         reason: String,
+    },
+    /// The log may not sign, or a frozen log was to leave that mode. Nothing was written.
+    #[error("the log is {mode}")]
+    NotLive {
+        /// What the log is instead.
+        mode: Mode,
     },
     /// The log's checkpoint is not signed by the given key.
     #[error("the log's checkpoint is not signed by the key {key}")]

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sealwax_keys::SecretKey;
-use sealwax_tlog::{Checkpoint, EMPTY_ROOT, Hash, VerifierKey, entries::MAX_ENTRY};
+use sealwax_tlog::{
+    Checkpoint, EMPTY_ROOT, Hash, NoteSignature, SignedNote, VerifierKey, entries::MAX_ENTRY,
+};
 
 use crate::anchor::{ANCHOR, Anchor, Anchored, Mode, SqliteAnchor};
 use crate::batch::{Batch, STAGING};
@@ -192,7 +194,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         let empty = Checkpoint { origin, size: 0, root: EMPTY_ROOT, extensions: Vec::new() };
         let first = Anchored { size: 0, checkpoint: key.sign(&empty)?, staged: None };
         // Opening publishes the first checkpoint, as it does when a crash comes right here.
-        anchor.initialise(&first)?;
+        anchor.initialise(&first, Mode::Live)?;
         Ok(Log::open_with(storage, anchor, key)?.0)
     }
 
@@ -246,10 +248,9 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     ///
     /// # Errors
     ///
-    /// [`Error::EntryTooLarge`], [`Error::Frozen`], [`Error::Unreconciled`] and [`Error::Unpublished`] before anything was
-    /// written; [`Error::Poisoned`] where an earlier failure stopped the log; [`Error::Overtaken`] where another writer
+    /// [`Error::EntryTooLarge`], [`Error::NotLive`] and [`Error::Unpublished`] before anything was written; [`Error::Poisoned`] where an earlier failure stopped the log; [`Error::Overtaken`] where another writer
     /// signed in between; [`Error::Damaged`] where what is stored, or the index, does not lead to the signed root; and
-    /// those of storage, anchor and outposts. All but the first four stop the log.
+    /// those of storage, anchor and outposts. All but the first three stop the log.
     pub fn commit(&mut self, entries: &[NewEntry<'_>]) -> Result<Vec<Placed>> {
         for (position, entry) in entries.iter().enumerate() {
             if entry.body.len() > MAX_ENTRY {
@@ -260,8 +261,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         match ready.mode {
             Mode::Live if ready.pending.is_some() => return Err(Error::Unpublished),
             Mode::Live => {}
-            Mode::Restored => return Err(Error::Unreconciled),
-            Mode::Frozen => return Err(Error::Frozen),
+            mode @ (Mode::Restored | Mode::Frozen) => return Err(Error::NotLive { mode }),
         }
         self.change(|log, ready| log.sequence(ready, entries))
     }
@@ -297,7 +297,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     pub fn publish(&mut self, note: &[u8]) -> Result<()> {
         let ready = self.ready()?;
         let checkpoint = Checkpoint::open(note, &self.key.verifier)?;
-        if !note.starts_with(&ready.note) || checkpoint != ready.checkpoint {
+        if !self.key.is_signed_note(note, &ready.note) {
             return Err(Error::damaged(CHECKPOINT, "a note to publish that is not the one that was signed"));
         }
         self.change(|log, ready| {
@@ -351,12 +351,13 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     ///
     /// # Errors
     ///
-    /// [`Error::Poisoned`], [`Error::Frozen`], and those of anchor and outposts, which stop the log.
+    /// [`Error::Poisoned`], [`Error::NotLive`] for a frozen one, and those of anchor and outposts, which stop the log.
     pub fn reconciled(&mut self) -> Result<()> {
-        if self.ready()?.mode == Mode::Frozen {
-            return Err(Error::Frozen);
+        match self.ready()?.mode {
+            Mode::Live => Ok(()),
+            Mode::Restored => self.change(|log, ready| log.reconcile(ready)),
+            mode @ Mode::Frozen => Err(Error::NotLive { mode }),
         }
-        self.change(|log, ready| log.reconcile(ready))
     }
 
     /// Closes the log for ever: it can be read and verified, and takes no entry any more.
@@ -515,7 +516,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         }
         let mut pending = self.staged(&anchored, &checkpoint)?;
         let published = match self.published()? {
-            Some(published) if published.note.starts_with(&anchored.checkpoint) => {
+            Some(published) if self.key.is_signed_note(&published.note, &anchored.checkpoint) => {
                 if let Some(Pending { name, batch }) = pending.take() {
                     batch.publish(&self.storage, &name, &published.note)?;
                     recovery.published_batch = true;
@@ -651,6 +652,14 @@ impl LogKey {
             return Err(Error::damaged(CHECKPOINT, "a checkpoint that changed while it was signed"));
         }
         Ok(note)
+    }
+
+    /// Tells whether a note is the one that was signed, byte for byte, with at most others' signatures below the log's one.
+    fn is_signed_note(&self, note: &[u8], signed: &[u8]) -> bool {
+        let own =
+            |line: &&NoteSignature| line.name() == self.verifier.name() && line.key_id() == self.verifier.key_id();
+        note.starts_with(signed)
+            && SignedNote::parse(note).is_ok_and(|note| note.signatures().iter().filter(own).count() == 1)
     }
 }
 

@@ -109,7 +109,7 @@ impl TileCache {
 }
 
 /// About 16 KiB each: 16 MiB.
-const CACHED_TILES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap_or(NonZeroUsize::MIN);
+const CACHED_TILES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
 
 /// Checks the last bundle and the tiles above it when all of them are full, and so not part of the frontier.
 pub(crate) fn check_last_full_tile<S: Storage>(storage: &S, checkpoint: &Checkpoint) -> Result<()> {
