@@ -157,6 +157,11 @@ impl Tile {
         self.width == TILE_WIDTH
     }
 
+    /// Returns this tile at the width that it has in a tree of `size` leaves; `None` where that tree has no such tile.
+    pub fn widest(&self, size: u64) -> Option<Tile> {
+        at(self.level, self.index, size).ok()
+    }
+
     /// Returns the same tile at another width.
     ///
     /// # Errors

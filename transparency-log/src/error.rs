@@ -5,9 +5,9 @@
 //! | `Io`, `Database`, `Busy` | the machine, not the log | free space, permissions, waiting; then reload or reopen |
 //! | `Damaged` | stored bytes changed | restore what is named from a copy, and check |
 //! | `RolledBack`, `AnchorMissing`, `Fork`, `Overtaken` | two parts of the log disagree about the past | never sign; restore the newer part |
-//! | `RolledBack`, `AnchorMissing`, `Fork`, `Overtaken` | two parts of the log disagree about the past | never sign; restore the newer part |
 //! | `Behind`, `Contradicted` | somebody outside remembers another past | never sign; restore the newest copy, or start a new log |
 //! | `NotLive`, `Unpublished` | the log is in a state that takes no entries | see each |
+//! | `WrongKey`, `Exists`, `NotFound`, `NewerSchema`, `EntryTooLarge`, `Poisoned` | the caller | see each |
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -77,6 +77,8 @@ pub struct Receipt {
     pub index: u64,
     /// The number of entries under the checkpoint.
     pub size: u64,
+    /// The root that the checkpoint signs.
+    pub root: Hash,
     /// The entry's leaf hash.
     pub leaf: Hash,
     /// The inclusion proof, from the leaf upwards.
@@ -703,7 +705,8 @@ impl Published {
     fn receipt(&self, prover: &Prover<'_>, placed: Placed) -> Result<Receipt> {
         let Placed { index, leaf, existing } = placed;
         let proof = prover.prove(index, &leaf)?;
-        Ok(Receipt { index, size: self.checkpoint.size, leaf, proof, checkpoint: self.note.clone(), existing })
+        let Checkpoint { size, root, .. } = self.checkpoint;
+        Ok(Receipt { index, size, root, leaf, proof, checkpoint: self.note.clone(), existing })
     }
 }
 

@@ -150,6 +150,25 @@ fn read_tile<S: Storage>(storage: &S, tile: &Tile) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a tile or bundle at its width, cut out of a wider version where its own is gone.
+pub(crate) fn read_narrowed<S: Storage>(storage: &S, tile: &Tile, widest: &Tile) -> Result<Vec<u8>> {
+    if let Some(bytes) = storage.read(&name(tile))? {
+        return Ok(bytes);
+    }
+    match tile.level() {
+        Some(_) => {
+            let mut bytes = read_tile(storage, widest)?;
+            bytes.truncate(usize::from(tile.width()).saturating_mul(32));
+            Ok(bytes)
+        }
+        None => {
+            let mut entries = read_entries(storage, widest)?;
+            entries.truncate(usize::from(tile.width()));
+            Ok(entries::encode(&entries)?)
+        }
+    }
+}
+
 /// Reads a tile, or the full one that superseded it while a reader still held an older checkpoint.
 fn read_widest<S: Storage>(storage: &S, tile: &Tile) -> Result<(Tile, Vec<u8>)> {
     for candidate in [*tile, tile.with_width(TILE_WIDTH)?] {

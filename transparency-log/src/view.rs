@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sealwax_tlog::{Checkpoint, Hash, VerifierKey};
+use sealwax_tlog::{Checkpoint, Hash, Tile, VerifierKey};
 
 use crate::check::{self, Report};
 use crate::error::{Error, Result};
@@ -62,6 +62,20 @@ impl<S: Storage> LogView<S> {
     /// Returns size and root.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// Reads the bytes of a hash tile or entry bundle as they are served: `None` for one that this tree has not, at this
+    /// width or a larger one. Nothing vouches for them before they are led to the signed root.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] where the tile should be there and is not, or has another length; and those of the storage.
+    pub fn tile(&self, tile: &Tile) -> Result<Option<Vec<u8>>> {
+        // The tree has a tile where the last of its nodes, or its last entry, exists.
+        match tile.widest(self.checkpoint.size) {
+            Some(widest) if tile.width() <= widest.width() => tree::read_narrowed(&self.storage, tile, &widest).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Reads one entry.

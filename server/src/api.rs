@@ -1,0 +1,120 @@
+//! The log's routes. Reads are served below `/` and below `/api/v2`, because clients of Rekor v2 use either.
+
+mod answer;
+mod queries;
+mod submit;
+mod tiles;
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use sealwax_tlog::VerifierKey;
+use sealwax_transparency_log::{LogView, SearchIndex};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::config::{Config, Duplicates, Envelopes};
+use crate::metrics::Metrics;
+use crate::sequencer::Handle;
+use answer::{Code, Refusal};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct Site {
+    /// The sequencer; `None` for a log that is only served for reading.
+    pub(crate) sequencer: Handle,
+    pub(crate) key: VerifierKey,
+    pub(crate) index: Arc<Mutex<SearchIndex>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) duplicates: Duplicates,
+    pub(crate) envelopes: Envelopes,
+    pub(crate) store: Arc<sealwax_transparency_log::EnvelopeStore>,
+}
+
+impl Site {
+    fn view(&self) -> Arc<LogView> {
+        self.sequencer.view()
+    }
+}
+
+/// All routes of a log.
+pub(crate) fn router(site: Site, config: &Config) -> Router {
+    let own = Router::new()
+        .route("/proof/inclusion", get(queries::inclusion))
+        .route("/proof/consistency", get(queries::consistency))
+        .route("/checkpoints", get(queries::checkpoints))
+        .route("/entries/{index}", get(queries::entry))
+        .route("/search", get(queries::search))
+        .route("/envelopes/{digest}", get(queries::envelope))
+        .route("/envelopes", post(submit::envelope));
+    let largest = config.limits.submission_bytes.max(usize::try_from(config.envelopes.max_bytes).unwrap_or(0));
+    let mut router = Router::new()
+        .merge(tiles::routes())
+        .nest("/api/v2", tiles::routes())
+        .route("/api/v2/log/entries", post(submit::entry))
+        .nest("/api/sealwax/v1", own)
+        .route("/healthz", get(healthz));
+    if config.metrics.listen.is_none() {
+        router = router.route("/metrics", get(metrics_text));
+    }
+    router
+        .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, Code::NotFound, "Not Found") })
+        .method_not_allowed_fallback(|| async {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed")
+        })
+        .layer(DefaultBodyLimit::max(largest))
+        .layer(CompressionLayer::new().compress_when(answer::worth_compressing))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.limits.request()))
+        // A panic is a bug; the request that met it gets a 500 and the others go on.
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "internal error").into_response()
+        }))
+        .layer(from_fn_with_state(Arc::clone(&site.metrics), observe))
+        .with_state(site)
+}
+
+/// The routes of a metrics address of its own.
+pub(crate) fn metrics_router(metrics: Arc<Metrics>) -> Router {
+    let text = move || {
+        let metrics = Arc::clone(&metrics);
+        async move { metrics_answer(&metrics) }
+    };
+    Router::new().route("/metrics", get(text))
+}
+
+async fn metrics_text(State(site): State<Site>) -> Response {
+    metrics_answer(&site.metrics)
+}
+
+fn metrics_answer(metrics: &Metrics) -> Response {
+    let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, media), (header::CACHE_CONTROL, answer::NEVER)], metrics.text()).into_response()
+}
+
+async fn healthz() -> Response {
+    answer::json(StatusCode::OK, &serde_json::json!({"status": "SERVING"}))
+}
+
+/// Counts and reports each request, by the template of its route, so that no client chooses a label.
+async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let mut response = next.run(request).await;
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    metrics.answered(&route, status, took);
+    tracing::debug!(%method, route, status, ?took, "answered");
+    // Whatever says nothing about caching must not be cached: errors, above all (attack H07).
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(axum::http::HeaderValue::from_static(answer::NEVER));
+    response
+}

@@ -1,0 +1,126 @@
+//! Listening, TLS, connections and their caps, and stopping without cutting anybody off.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::Limits;
+use crate::error::Error;
+
+/// A socket that is listened on, and how.
+pub(crate) struct Face {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+}
+
+impl Face {
+    /// Listens. From here on clients wait to be accepted.
+    pub(crate) async fn open(
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        limits: &Limits,
+    ) -> Result<Face, Error> {
+        let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+        Ok(Face { listener, tls, limits: limits.clone() })
+    }
+
+    /// The address, with the port that the system chose where 0 was asked for.
+    pub(crate) fn address(&self) -> Result<SocketAddr, Error> {
+        self.listener.local_addr().map_err(Error::Runtime)
+    }
+
+    /// Answers requests until `stop` changes, then finishes those that are under way, for at most [`DRAIN`].
+    pub(crate) async fn serve(self, router: Router, mut stop: watch::Receiver<bool>) {
+        let graceful = GracefulShutdown::new();
+        let places = Arc::new(Semaphore::new(self.limits.connections));
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            // Slow heads and idle connections end; slow bodies end with the request's time (attack H04).
+            .header_read_timeout(self.limits.header())
+            .max_buf_size(MAX_HEAD);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .keep_alive_interval(self.limits.header())
+            .keep_alive_timeout(self.limits.header());
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = stop.changed() => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Too many open files, most likely: there is nothing to do but to let some of them close.
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let _ = stream.set_nodelay(true);
+            let service = TowerToHyperService::new(router.clone());
+            let watcher = graceful.watcher();
+            let (builder, tls, patience) = (builder.clone(), self.tls.clone(), self.limits.header());
+            tokio::spawn(async move {
+                let io: Box<dyn Stream> = match tls {
+                    None => Box::new(stream),
+                    Some(tls) => match tokio::time::timeout(patience, tls.accept(stream)).await {
+                        Ok(Ok(stream)) => Box::new(stream),
+                        _ => return,
+                    },
+                };
+                let connection = builder.serve_connection(TokioIo::new(io), service);
+                // A client that goes away or talks nonsense concerns nobody else.
+                let _ = watcher.watch(connection.into_owned()).await;
+                drop(place);
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests did not finish in time and were cut off");
+        }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Reads a PEM chain and key into what accepts TLS 1.2 and 1.3 connections.
+pub(crate) fn tls_acceptor(chain: &[u8], key: &[u8]) -> Result<TlsAcceptor, Error> {
+    let wrong = |error: &dyn std::fmt::Display| Error::Tls(error.to_string());
+    let chain = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| wrong(&format!("certificate: {error}")))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong(&format!("key: {error}")))?;
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| wrong(&error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// How long requests that are under way may take to finish once the server is told to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+const MAX_HEAD: usize = 32 * 1024;
+const MAX_STREAMS: u32 = 64;
+const MAX_HEADER_LIST: u32 = 16 * 1024;

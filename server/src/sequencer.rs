@@ -1,0 +1,292 @@
+//! The one thread that owns the log: whatever waits is committed together, cosigned, published and answered.
+//!
+//! A lone entry is sequenced at once; while a commit is under way others gather, and share the next one. What has been
+//! answered is durable and published. After a failed write everything in memory is dropped and read anew from disk before
+//! the next commit; after a failed flush the process must end, and says so through `fatal`.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use sealwax_tlog::VerifierKey;
+use sealwax_transparency_log::{
+    Error as LogError, Log, LogView, Mode, NewEntry, Receipt, SearchIndex, TileCache,
+};
+use tokio::sync::{oneshot, watch};
+
+use crate::clock;
+use crate::cosigners::Cosigners;
+use crate::error::Error;
+use crate::metrics::Metrics;
+
+/// An entry on its way into the log.
+pub(crate) struct Submission {
+    body: Vec<u8>,
+    answer: oneshot::Sender<Result<Receipt, Unavailable>>,
+}
+
+/// Why an entry is not in the log now; a client may try again, except with a frozen one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unavailable {
+    /// More wait already than may.
+    PoolFull,
+    /// The log's disk is nearly full.
+    DiskFull,
+    /// The log failed, and is read anew.
+    Recovering,
+    /// The entry is in the log, and too few witnesses have cosigned the checkpoint that says so.
+    AwaitingWitnesses,
+    /// The log was restored and not yet confirmed.
+    Unconfirmed,
+    /// The log takes no entries any more.
+    Frozen,
+}
+
+/// What the HTTP side holds: a way to submit, and the newest published state.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    queue: SyncSender<Submission>,
+    published: Arc<RwLock<Arc<LogView>>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Handle {
+    /// Submits an entry whose signature was checked, and waits for its receipt.
+    pub(crate) async fn submit(&self, body: Vec<u8>) -> Result<Receipt, Unavailable> {
+        let (answer, receipt) = oneshot::channel();
+        self.queue.try_send(Submission { body, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => Unavailable::PoolFull,
+            TrySendError::Disconnected(_) => Unavailable::Recovering,
+        })?;
+        self.metrics.waiting(1);
+        let answered = receipt.await.unwrap_or(Err(Unavailable::Recovering));
+        self.metrics.waiting(-1);
+        answered
+    }
+
+    /// The log as it is published now.
+    pub(crate) fn view(&self) -> Arc<LogView> {
+        Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What the thread works with.
+pub(crate) struct Sequencer {
+    pub(crate) log: Log,
+    pub(crate) directory: PathBuf,
+    pub(crate) index: Arc<std::sync::Mutex<SearchIndex>>,
+    pub(crate) cosigners: Option<Cosigners>,
+    /// Whether a checkpoint without the witnesses' quorum stays unpublished.
+    pub(crate) require_quorum: bool,
+    pub(crate) batch: usize,
+    pub(crate) min_free: u64,
+    pub(crate) history: u64,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Sequencer {
+    /// Starts the thread. It ends when every [`Handle`] is gone, or by itself with what `fatal` then holds.
+    pub(crate) fn start(
+        mut self,
+        pool: usize,
+        fatal: watch::Sender<bool>,
+    ) -> Result<(Handle, JoinHandle<Result<(), Error>>), Error> {
+        let key = self.log.verifier_key().clone();
+        let cache = Arc::new(TileCache::default());
+        self.publish()?;
+        let view = open_view(&self.directory, &key, &cache)?;
+        self.metrics.size(view.checkpoint().size);
+        let published = Arc::new(RwLock::new(Arc::new(view)));
+        let (queue, submissions) = sync_channel(pool);
+        let handle = Handle { queue, published: Arc::clone(&published), metrics: Arc::clone(&self.metrics) };
+        let mut worker = Worker { sequencer: self, key, cache, published, submissions };
+        let thread = Builder::new().name("sequencer".to_owned()).spawn(move || {
+            let ended = worker.run();
+            // Whoever waits for the server to stop learns it here, also after a panic in the worker's own code.
+            let _ = fatal.send(true);
+            ended
+        });
+        Ok((handle, thread.map_err(Error::Runtime)?))
+    }
+
+    /// Publishes the checkpoint that waits, if one does, with the cosignatures that can be had.
+    ///
+    /// `Ok(false)` where the quorum is required and not met.
+    fn publish(&mut self) -> Result<bool, LogError> {
+        let Some(note) = self.log.unpublished()?.map(<[u8]>::to_vec) else { return Ok(true) };
+        let note = match &self.cosigners {
+            None => note,
+            Some(cosigners) => {
+                let collected = cosigners.collect(&note, &|old| self.log.prove_consistency(old));
+                for (witness, reason) in &collected.failures {
+                    self.metrics.witness_failed(witness);
+                    tracing::warn!(witness, reason, "a witness did not cosign");
+                }
+                collected.refuse_contradiction()?;
+                if let Err(error) = collected.quorum {
+                    tracing::warn!(%error, "the checkpoint has too few cosignatures");
+                    if self.require_quorum {
+                        return Ok(false);
+                    }
+                }
+                collected.note
+            }
+        };
+        self.log.publish(&note)?;
+        Ok(true)
+    }
+}
+
+struct Worker {
+    sequencer: Sequencer,
+    key: VerifierKey,
+    cache: Arc<TileCache>,
+    published: Arc<RwLock<Arc<LogView>>>,
+    submissions: Receiver<Submission>,
+}
+
+impl Worker {
+    fn run(&mut self) -> Result<(), Error> {
+        loop {
+            let first = match self.submissions.recv_timeout(IDLE) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {
+                    // What waits for witnesses is tried again, whether or not anybody submits.
+                    let retried = self.settle(Instant::now());
+                    self.after(retried.map(|_| ()))?;
+                    continue;
+                }
+            };
+            let mut batch = vec![first];
+            batch.extend(self.submissions.try_iter().take(self.sequencer.batch.saturating_sub(1)));
+            let started = Instant::now();
+            let done = self.take_in(&batch, started);
+            let failure = match done {
+                Ok(Ok(receipts)) => {
+                    for (submission, receipt) in batch.into_iter().zip(receipts) {
+                        // A client that has gone away finds its entry when it comes back.
+                        let _ = submission.answer.send(Ok(receipt));
+                    }
+                    Ok(())
+                }
+                Ok(Err(unavailable)) => {
+                    refuse(batch, unavailable);
+                    Ok(())
+                }
+                Err(error) => {
+                    refuse(batch, Unavailable::Recovering);
+                    Err(error)
+                }
+            };
+            self.after(failure)?;
+        }
+    }
+
+    /// Commits and publishes a batch. The outer error is the log's failure, the inner one an answer.
+    fn take_in(
+        &mut self,
+        batch: &[Submission],
+        started: Instant,
+    ) -> Result<Result<Vec<Receipt>, Unavailable>, LogError> {
+        if !self.settle(started)? {
+            return Ok(Err(Unavailable::AwaitingWitnesses));
+        }
+        match self.sequencer.log.mode()? {
+            Mode::Live => {}
+            Mode::Restored => return Ok(Err(Unavailable::Unconfirmed)),
+            Mode::Frozen => return Ok(Err(Unavailable::Frozen)),
+        }
+        let free = self.sequencer.log.free_space()?;
+        if free.is_some_and(|free| free < self.sequencer.min_free) {
+            tracing::error!(free, "the log's disk is nearly full: no entry is taken");
+            return Ok(Err(Unavailable::DiskFull));
+        }
+        let entries: Vec<NewEntry<'_>> =
+            batch.iter().map(|submission| NewEntry { body: &submission.body, envelope: None }).collect();
+        let placed = self.sequencer.log.commit(&entries)?;
+        if !self.settle(started)? {
+            return Ok(Err(Unavailable::AwaitingWitnesses));
+        }
+        let receipts = self.sequencer.log.receipts(&placed)?;
+        self.sequencer.metrics.committed(&placed, started.elapsed());
+        Ok(Ok(receipts))
+    }
+
+    /// Publishes what waits, and lets the HTTP side and the index see it. `Ok(false)` where witnesses are missing.
+    fn settle(&mut self, started: Instant) -> Result<bool, LogError> {
+        if self.sequencer.log.unpublished()?.is_none() {
+            return Ok(true);
+        }
+        if !self.sequencer.publish()? {
+            return Ok(false);
+        }
+        let view = open_view(&self.sequencer.directory, &self.key, &self.cache)?;
+        self.sequencer.metrics.size(view.checkpoint().size);
+        tracing::debug!(size = view.checkpoint().size, elapsed = ?started.elapsed(), "published");
+        self.index(&view);
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        Ok(true)
+    }
+
+    /// Brings the search index up to date. It is a convenience that can be rebuilt: failing is told and no reason to stop.
+    fn index(&self, view: &LogView) {
+        let mut index = self.sequencer.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = index
+            .catch_up(view)
+            .and_then(|()| index.remember(view.checkpoint().size, clock::now(), view.note(), self.sequencer.history));
+        if let Err(error) = done {
+            tracing::error!(%error, "the search index is behind; `sealwax log rebuild-index` makes it anew");
+        }
+    }
+
+    /// After a failure: reads the log anew, again and again until that works; ends after a failed flush.
+    fn after(&mut self, mut outcome: Result<(), LogError>) -> Result<(), Error> {
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = outcome {
+            tracing::error!(%error, "the log stopped; nothing unacknowledged is lost that was acknowledged");
+            if error.is_sync_failure() || must_end(&error) {
+                return Err(error.into());
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            outcome = self.sequencer.log.reload().map(|_| tracing::info!("the log was read anew from disk"));
+            // Those who submit meanwhile are not kept waiting.
+            refuse(self.submissions.try_iter().collect(), Unavailable::Recovering);
+        }
+        Ok(())
+    }
+}
+
+/// Failures that no reading anew can mend: the log contradicts what somebody remembers, or what was stored is damaged.
+fn must_end(error: &LogError) -> bool {
+    matches!(
+        error,
+        LogError::Damaged { .. }
+            | LogError::RolledBack { .. }
+            | LogError::AnchorMissing { .. }
+            | LogError::Fork { .. }
+            | LogError::Overtaken
+            | LogError::Behind { .. }
+            | LogError::Contradicted { .. }
+            | LogError::WrongKey { .. }
+            | LogError::Poisoned { fatal: true }
+    )
+}
+
+fn refuse(batch: Vec<Submission>, unavailable: Unavailable) {
+    for submission in batch {
+        let _ = submission.answer.send(Err(unavailable));
+    }
+}
+
+fn open_view(directory: &std::path::Path, key: &VerifierKey, cache: &Arc<TileCache>) -> Result<LogView, LogError> {
+    Ok(LogView::open(directory, key)?.with_cache(Arc::clone(cache)))
+}
+
+/// How often what waits for witnesses is tried again.
+const IDLE: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
