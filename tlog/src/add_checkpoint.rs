@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn w01_what_is_not_the_one_spelling_is_refused() {
+    fn what_is_not_the_one_spelling_is_refused() {
         let hash = Hash::leaf(b"x").to_base64();
         let refused = |text: String| {
             assert!(AddCheckpoint::parse(text.as_bytes()).is_err(), "{text:?}");
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn w01_at_most_63_hashes_are_taken() {
+    fn at_most_63_hashes_are_taken() {
         let with =
             |count| AddCheckpoint { old_size: 1, proof: vec![Hash::leaf(b"x"); count], note: b"n".to_vec() };
         let most = with(63);

@@ -106,7 +106,8 @@ impl WitnessPolicy {
         // A rule refers to earlier rules only, so one pass in the file's order decides them all.
         for rule in &self.rules {
             match rule {
-                Rule::Witness(PolicyWitness { name, key, .. }) => {
+                Rule::Witness(witness) => {
+                    let PolicyWitness { name, key, .. } = witness.as_ref();
                     let cosigned = verified.iter().find(|signer| {
                         signer.key.signature_type() == SignatureType::CosignatureV1
                             && signer.key.name() == key.name()
@@ -139,7 +140,7 @@ impl WitnessPolicy {
     /// Returns the policy's witnesses, in its order.
     pub fn witnesses(&self) -> impl Iterator<Item = &PolicyWitness> {
         self.rules.iter().filter_map(|rule| match rule {
-            Rule::Witness(witness) => Some(witness),
+            Rule::Witness(witness) => Some(witness.as_ref()),
             Rule::Group { .. } => None,
         })
     }
@@ -148,7 +149,7 @@ impl WitnessPolicy {
 /// What one name of the policy stands for.
 #[derive(Clone, Debug)]
 enum Rule {
-    Witness(PolicyWitness),
+    Witness(Box<PolicyWitness>),
     Group { name: String, threshold: usize, members: Vec<String> },
 }
 
@@ -206,7 +207,7 @@ impl Parser {
         self.define(name)?;
         self.witnesses.push(key.clone());
         let url = url.map(str::to_owned);
-        self.rules.push(Rule::Witness(PolicyWitness { name: name.to_owned(), key, url }));
+        self.rules.push(Rule::Witness(Box::new(PolicyWitness { name: name.to_owned(), key, url })));
         Ok(())
     }
 
