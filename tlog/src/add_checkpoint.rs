@@ -65,6 +65,16 @@ impl AddCheckpoint {
         text.push('\n');
         [text.as_bytes(), &self.note].concat()
     }
+
+    /// Parses the body of a witness's conflict (status 409): the size that it cosigned last, and a line end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AddCheckpoint`] for anything else.
+    pub fn parse_conflict(body: &[u8]) -> Result<u64, Error> {
+        let size = std::str::from_utf8(body).ok().and_then(|text| text.strip_suffix('\n'));
+        size.and_then(decimal).ok_or(Error::AddCheckpoint { reason: "a conflict without the recorded size" })
+    }
 }
 
 /// Splits off the first line, without its line end.
@@ -129,6 +139,15 @@ mod tests {
         let most = with(63);
         assert_eq!(AddCheckpoint::parse(&most.to_bytes()).unwrap(), most);
         assert!(matches!(AddCheckpoint::parse(&with(64).to_bytes()), Err(Error::AddCheckpoint { .. })));
+    }
+
+    #[test]
+    fn w01_a_conflict_names_one_size_and_nothing_else() {
+        assert_eq!(AddCheckpoint::parse_conflict(b"0\n").unwrap(), 0);
+        assert_eq!(AddCheckpoint::parse_conflict(format!("{}\n", u64::MAX).as_bytes()).unwrap(), u64::MAX);
+        for bad in ["", "\n", "1", "01\n", "1\n\n", " 1\n", "-1\n", "1 \n", "1\r\n", "one\n"] {
+            assert!(AddCheckpoint::parse_conflict(bad.as_bytes()).is_err(), "{bad:?}");
+        }
     }
 
     proptest! {

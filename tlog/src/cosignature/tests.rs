@@ -90,6 +90,7 @@ fn a_witness_s_answer_adds_its_latest_cosignature_once() {
     let lines: String = answered.signatures()[1..].iter().map(|line| format!("{line}\n")).collect();
     assert_eq!(note.add_cosignature(lines.as_bytes(), &verifier).unwrap(), 9);
     assert_eq!(note.signatures().len(), 2);
+    assert_eq!(note.verify(std::slice::from_ref(&verifier)).unwrap()[0].timestamp, Some(9));
     let later = format!("{}\n", answered.signatures()[3]);
     assert_eq!(note.add_cosignature(later.as_bytes(), &verifier).unwrap(), 7);
     assert_eq!(note.signatures().len(), 2);
