@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{completions, inspect, instance, key, man, sign, verify};
+use crate::commands::{completions, inspect, instance, key, man, sign, verify, witness};
 
 /// Sign machine-learning models, log the signatures, verify them offline.
 #[derive(Debug, Parser)]
@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Make, show and hand out an instance: keys, log and trusted root
     #[command(subcommand)]
     Instance(instance::Action),
+    /// Be a witness for other logs: cosign what provably follows from what was seen before
+    #[command(subcommand)]
+    Witness(witness::Action),
     /// Print a shell completion script
     Completions(completions::Options),
     /// Write the man pages

@@ -7,6 +7,7 @@ pub(crate) mod key;
 pub(crate) mod man;
 pub(crate) mod sign;
 pub(crate) mod verify;
+pub(crate) mod witness;
 
 use crate::arguments::{Arguments, Command};
 use crate::error::Error;
@@ -20,6 +21,7 @@ pub(crate) fn dispatch(arguments: Arguments, world: &World) -> Result<(), Error>
         Command::Inspect(options) => inspect::run(&options, world),
         Command::Key(action) => key::run(&action, world),
         Command::Instance(action) => instance::run(&action, world),
+        Command::Witness(action) => witness::run(&action, world),
         Command::Completions(options) => completions::run(&options, world),
         Command::Man(options) => man::run(&options, world),
     }

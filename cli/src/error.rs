@@ -1,6 +1,7 @@
 //! Every way a command can fail: the sentence, the hint and the exit code. Made here and nowhere else.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use sealwax_model::Error as ModelError;
 use sealwax_transparency_log::{Damage, Error as LogError};
 use sealwax_verify::{PolicyError, Rejection};
+use sealwax_witness::Error as WitnessError;
 
 use crate::escape::shorten;
 use crate::terminal::Terminal;
@@ -65,6 +67,14 @@ pub(crate) enum Error {
     Log { path: PathBuf, source: LogError },
     #[error("the log in {path} is damaged in {places}", path = path.display(), places = count(damage))]
     LogDamaged { path: PathBuf, damage: Vec<Damage> },
+    #[error("{path}: there is no witness", path = path.display())]
+    NoWitness { path: PathBuf },
+    #[error("the witness in {path}: {source}", path = path.display())]
+    Witness { path: PathBuf, source: WitnessError },
+    #[error("{whence}: {source}")]
+    LogKey { whence: String, source: sealwax_tlog::Error },
+    #[error("cannot serve at {address}: {source}")]
+    Serve { address: SocketAddr, source: io::Error },
     #[error("{0}")]
     Bug(String),
     #[error("cannot write the result: {0}")]
@@ -96,7 +106,10 @@ impl Error {
             | Self::NoHome
             | Self::NoInstance { .. }
             | Self::TrustedRoot { .. }
-            | Self::Policy { .. } => USAGE,
+            | Self::Policy { .. }
+            | Self::NoWitness { .. }
+            | Self::LogKey { .. } => USAGE,
+            Self::Witness { source, .. } if is_unusable_key(source) => USAGE,
             Self::LogDamaged { .. } => LOG_MISBEHAVED,
             Self::Log { source, .. } if log_misbehaves(source) => LOG_MISBEHAVED,
             Self::Model { .. }
@@ -108,6 +121,8 @@ impl Error {
             | Self::NoTerminal
             | Self::BadInstance { .. }
             | Self::Log { .. }
+            | Self::Witness { .. }
+            | Self::Serve { .. }
             | Self::Stdout(_) => COULD_NOT,
             Self::Bug(_) => BUG,
         }
@@ -143,6 +158,10 @@ impl Error {
             Self::Policy { .. } => "docs/spec/instance.md describes the form of a policy",
             Self::Log { source, .. } => log_hint(source)?,
             Self::LogDamaged { .. } => "restore what is named from a backup of the same log, and check again",
+            Self::NoWitness { .. } => "`sealwax witness init DIR --name NAME` makes one",
+            Self::Witness { source, .. } => witness_hint(source)?,
+            Self::LogKey { .. } => "give the log's verifier key as one line: NAME+ID+KEY",
+            Self::Serve { .. } => "choose another address with --listen",
             Self::Bug(_) => "please report this, with the command that you typed",
             Self::Io { source, .. } => io_hint(source)?,
             Self::Usage(_) | Self::Stdout(_) => return None,
@@ -346,6 +365,29 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
         LogError::Database { .. } => {
             "check the disk's free space and permissions, then run the same command again"
         }
+        _ => return None,
+    })
+}
+
+/// Whether a key that was given for a log cannot be one, rather than the machine failing.
+fn is_unusable_key(error: &WitnessError) -> bool {
+    matches!(error, WitnessError::OwnKey { .. } | WitnessError::NotALogKey { .. } | WitnessError::Tlog(_))
+}
+
+fn witness_hint(error: &WitnessError) -> Option<&'static str> {
+    Some(match error {
+        WitnessError::Busy { .. } => {
+            "stop the `sealwax witness serve` that holds it, and start it again after"
+        }
+        WitnessError::NotFound { .. } | WitnessError::Damaged { .. } => {
+            "nothing was cosigned: restore the newest state, or retire this witness and make another; one that has forgotten what it cosigned must not go on with its key"
+        }
+        WitnessError::OwnKey { .. } => "a log cannot be its own witness; use another key for one of them",
+        WitnessError::NotALogKey { .. } => "give the key that signs the log's checkpoints",
+        WitnessError::NewerSchema { .. } => "use the newer sealwax that wrote it",
+        WitnessError::NoClock => "set the clock",
+        WitnessError::Io { source, .. } => io_hint(source)?,
+        WitnessError::Database { .. } => "check the disk's free space and permissions",
         _ => return None,
     })
 }

@@ -1,9 +1,11 @@
 //! Files that appear whole or not at all, and reading that cannot be made to wait or to fill the memory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+
+use jiff::Timestamp;
 
 use crate::error::Error;
 
@@ -36,6 +38,73 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
         let _ = std::fs::remove_file(path);
         io_error("write", path, source)
     })
+}
+
+/// Makes a directory that only its owner can enter, filled by `build`; where it is to be, nothing or an empty directory is.
+///
+/// Built beside its place and moved there whole, so that a crash leaves no half of one.
+///
+/// # Errors
+/// [`Error::Exists`] where something is there already, and those of `build`.
+pub(crate) fn create_directory<T>(
+    dir: &Path,
+    now: Timestamp,
+    build: impl FnOnce(&Path) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let parent = parent(dir);
+    fs::create_dir_all(parent).map_err(|source| io_error("create", parent, source))?;
+    let is_empty = || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+    if dir.exists() && !is_empty() {
+        return Err(Error::Exists { path: dir.to_owned() });
+    }
+    remove_leftovers(parent, now);
+    let building = tempfile::Builder::new()
+        .prefix(BUILDING)
+        // Whatever the umask: who can write here decides what is trusted (attack K02).
+        .permissions(fs::Permissions::from_mode(0o700))
+        .tempdir_in(parent)
+        .map_err(|source| io_error("create a directory in", parent, source))?;
+    let built = build(building.path())?;
+    fs::rename(building.path(), dir).map_err(|source| match source.kind() {
+        // Somebody else made one meanwhile.
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+            Error::Exists { path: dir.to_owned() }
+        }
+        _ => io_error("create", dir, source),
+    })?;
+    sync_parent(dir).map_err(|source| io_error("write", parent, source))?;
+    Ok(built)
+}
+
+/// Removes what killed runs left half-built beside the place: keys that nobody trusts and nobody would ever remove. A young
+/// one may still be in the making.
+fn remove_leftovers(parent: &Path, now: Timestamp) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let made = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        let made = made.and_then(|made| Timestamp::try_from(made).ok());
+        let old = made.is_some_and(|made| now.duration_since(made).as_secs() > LEFTOVER_SECONDS);
+        if old && entry.file_name().to_string_lossy().starts_with(BUILDING) {
+            // Failing to tidy up is no reason not to go on.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Replaces a file of ours that everybody may read: the old one or the new one is seen, never a part.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn replace_public(path: &Path, text: &str) -> Result<(), Error> {
+    let replace = || {
+        let mut file = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(parent(path))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        sync_parent(path)
+    };
+    replace().map_err(|source: io::Error| io_error("write", path, source))
 }
 
 /// Makes a directory entry durable.
@@ -98,3 +167,6 @@ pub(crate) fn read_file(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, 
 pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Io { action, path: path.to_owned(), source }
 }
+
+const BUILDING: &str = ".sealwax-new-";
+const LEFTOVER_SECONDS: i64 = 3_600;

@@ -75,27 +75,7 @@ impl Instance {
     /// # Errors
     /// [`Error::Exists`] where something is there already.
     pub(crate) fn create(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<Self, Error> {
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).map_err(|source| io_error("create", parent, source))?;
-        if dir.exists() && !is_empty(dir) {
-            return Err(Error::Exists { path: dir.to_owned() });
-        }
-        remove_leftovers(parent, world.now());
-        let building = tempfile::Builder::new()
-            .prefix(BUILDING)
-            // Whatever the umask: who can write here decides what is trusted (attack K02).
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(parent)
-            .map_err(|source| io_error("create a directory in", parent, source))?;
-        let origin = build(building.path(), blueprint, world)?;
-        fs::rename(building.path(), dir).map_err(|source| match source.kind() {
-            // Somebody else made one meanwhile.
-            std::io::ErrorKind::DirectoryNotEmpty | std::io::ErrorKind::AlreadyExists => {
-                Error::Exists { path: dir.to_owned() }
-            }
-            _ => io_error("create", dir, source),
-        })?;
-        files::sync_parent(dir).map_err(|source| io_error("write", parent, source))?;
+        let origin = files::create_directory(dir, world.now(), |dir| build(dir, blueprint, world))?;
         Ok(Self { dir: dir.to_owned(), origin })
     }
 
@@ -208,20 +188,6 @@ fn missing_part(error: Error) -> Error {
     }
 }
 
-/// Removes what killed runs left half-built beside the place: keys that nobody trusts and nobody would ever remove. A young
-/// one may still be in the making.
-fn remove_leftovers(parent: &Path, now: Timestamp) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let made = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-        let made = made.and_then(|made| Timestamp::try_from(made).ok());
-        let old = made.is_some_and(|made| now.duration_since(made).as_secs() > LEFTOVER_SECONDS);
-        if old && entry.file_name().to_string_lossy().starts_with(BUILDING) {
-            // Failing to tidy up is no reason not to go on.
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 /// Fills an empty directory and gives the origin.
 fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Error> {
     let key_error = |path: PathBuf| move |source| Error::Key { path, source };
@@ -296,15 +262,9 @@ fn read_marker(text: &[u8]) -> Result<String, sealwax_attestation::Error> {
     object.finish().map(|()| origin)
 }
 
-fn is_empty(dir: &Path) -> bool {
-    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
-}
-
 /// What an instance's own policy calls its signing key.
 pub(crate) const INSTANCE_KEY_NAME: &str = "instance signing key";
 
-const BUILDING: &str = ".sealwax-new-";
-const LEFTOVER_SECONDS: i64 = 3_600;
 const VERSION: u64 = 1;
 const MARKER: &str = "instance.json";
 const SIGNING_KEY: &str = "keys/signing.pem";

@@ -30,7 +30,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] with the rule that is broken, [`Error::Base64`] or [`Error::HashLength`] for the root.
+    /// [`Error::Checkpoint`] with the rule that is broken, [`Error::Base64`] or [`Error::HashLength`] for the root, and
+    /// [`Error::EmptyTreeRoot`] for a root that the empty tree does not have.
     pub fn parse(text: &str) -> Result<Checkpoint, Error> {
         let malformed = |reason| Error::Checkpoint { reason };
         let body = text.strip_suffix('\n').ok_or(malformed("no line end after the last line"))?;
@@ -40,7 +41,7 @@ impl Checkpoint {
         };
         let checkpoint = Checkpoint {
             origin: origin.to_owned(),
-            size: parse_size(size)?,
+            size: decimal(size).ok_or(malformed("the size is not a decimal number without leading zeros"))?,
             root: Hash::from_base64(root)?,
             extensions: lines.map(str::to_owned).collect(),
         };
@@ -52,8 +53,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] where a line is empty or has a control character, or where size 0 has another root than the
-    /// empty tree's.
+    /// [`Error::Checkpoint`] where a line is empty or has a control character, [`Error::EmptyTreeRoot`] where size 0 has
+    /// another root than the empty tree's.
     pub fn to_text(&self) -> Result<String, Error> {
         self.check()?;
         let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, self.root.to_base64());
@@ -99,19 +100,15 @@ impl Checkpoint {
             return malformed("a control character");
         }
         if self.size == 0 && self.root != EMPTY_ROOT {
-            return malformed("size 0 with another root than that of the empty tree");
+            return Err(Error::EmptyTreeRoot { found: self.root });
         }
         Ok(())
     }
 }
 
 /// Parses ASCII digits without sign, space or leading zero.
-fn parse_size(text: &str) -> Result<u64, Error> {
-    let malformed = Error::Checkpoint { reason: "the size is not a decimal number without leading zeros" };
-    match text.parse::<u64>() {
-        Ok(size) if size.to_string() == text => Ok(size),
-        _ => Err(malformed),
-    }
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|size: &u64| size.to_string() == text)
 }
 
 #[cfg(test)]

@@ -36,6 +36,34 @@ impl SignedNote {
         signature.extend(key.sign_with(Scheme::Ed25519, message(self.text(), timestamp).as_bytes())?);
         self.push(&verifier, &signature)
     }
+
+    /// Adds the cosignature by `witness` from the signature lines that it answered with, and returns its time in seconds
+    /// since 1970.
+    ///
+    /// Lines by other keys are ignored. Of several by the witness the latest is taken, and it replaces what the note had by
+    /// the witness before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Note`] and [`Error::Base64`] where the answer is no signature lines, or the note has 100 signatures
+    /// already; [`Error::BadSignature`] where a line claims the witness's key and does not verify;
+    /// [`Error::NoKnownSignature`] where no line is a cosignature by the witness.
+    pub fn add_cosignature(&mut self, lines: &[u8], witness: &VerifierKey) -> Result<u64, Error> {
+        // The lines become a note's over the same text, so that every rule of notes holds for them.
+        let answered = SignedNote::parse(&[self.text().as_bytes(), b"\n", lines].concat())?;
+        if answered.text() != self.text() {
+            return Err(Error::Note { reason: "a blank line between signature lines" });
+        }
+        let verified = answered.verify(std::slice::from_ref(witness))?;
+        let timestamp =
+            verified.first().and_then(|signer| signer.timestamp).ok_or(Error::NoKnownSignature)?;
+        // The big-endian time comes first, so the greatest of the verified lines is the latest.
+        let own = answered.signatures().iter().filter(|line| line.is_by(witness));
+        let latest = own.max_by_key(|line| line.bytes()).ok_or(Error::NoKnownSignature)?;
+        self.retain(|line| !line.is_by(witness));
+        self.push(witness, latest.bytes())?;
+        Ok(timestamp)
+    }
 }
 
 /// Builds the message that a cosignature signs.

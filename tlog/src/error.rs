@@ -118,6 +118,18 @@ pub enum Error {
         /// The rule that is broken.
         reason: &'static str,
     },
+    /// A checkpoint of size 0 has another root than the empty tree's.
+    #[error("malformed checkpoint: size 0 with the root {found}, which is not that of the empty tree")]
+    EmptyTreeRoot {
+        /// The root that was found.
+        found: Hash,
+    },
+    /// A request to a witness breaks the C2SP tlog-witness format.
+    #[error("malformed add-checkpoint request: {reason}")]
+    AddCheckpoint {
+        /// The rule that is broken.
+        reason: &'static str,
+    },
     /// A checkpoint is by another log than the one expected.
     #[error("the checkpoint is of the log {found:?}, not of {expected:?}")]
     Origin {

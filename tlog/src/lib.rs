@@ -13,9 +13,11 @@
 //! | [`Checkpoint`] | C2SP tlog-checkpoint |
 //! | [`SignedNote::cosign`] | C2SP tlog-cosignature, Ed25519 (`cosignature/v1`) |
 //! | [`WitnessPolicy`] | C2SP tlog-policy |
+//! | [`AddCheckpoint`], [`SignedNote::add_cosignature`] | C2SP tlog-witness: what is asked, what is answered |
 
 #![warn(clippy::missing_errors_doc)]
 
+mod add_checkpoint;
 mod checkpoint;
 mod cosignature;
 mod edge;
@@ -30,12 +32,13 @@ mod tile;
 mod vectors;
 mod vkey;
 
+pub use add_checkpoint::AddCheckpoint;
 pub use checkpoint::Checkpoint;
 pub use edge::RightEdge;
 pub use error::Error;
 pub use hash::{EMPTY_ROOT, Hash};
 pub use note::{NoteSignature, SignedNote, Verified};
-pub use policy::{Cosigned, WitnessPolicy};
+pub use policy::{Cosigned, PolicyWitness, WitnessPolicy};
 pub use proof::{HashReader, Node};
 pub use tile::{TILE_WIDTH, Tile, TileHashes, TileRows};
 pub use vkey::{SignatureType, VerifierKey};

@@ -11,6 +11,8 @@
 //! The text is not to be used before a signature by a known key has verified; what the text means is decided elsewhere
 //! ([`Checkpoint`](crate::Checkpoint)). A note has exactly one byte representation: what is parsed writes back unchanged.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealwax_keys::{Scheme, SecretKey};
@@ -110,7 +112,7 @@ impl SignedNote {
         let mut verified: Vec<Option<Verified<'k>>> = keys.iter().map(|_| None).collect();
         for line in &self.signatures {
             for (key, slot) in keys.iter().zip(&mut verified) {
-                if line.name == key.name() && line.key_id == key.key_id() {
+                if line.is_by(key) {
                     let timestamp = key.verify(&self.text, &line.bytes)?;
                     let earlier = slot.as_ref().and_then(|earlier| earlier.timestamp);
                     *slot = Some(Verified { key, timestamp: timestamp.max(earlier) });
@@ -131,15 +133,22 @@ impl SignedNote {
         &self.signatures
     }
 
+    /// Drops every signature line that claims none of `keys`, so that what a stranger added is not passed on.
+    pub fn keep_only(&mut self, keys: &[VerifierKey]) {
+        self.retain(|line| keys.iter().any(|key| line.is_by(key)));
+    }
+
     /// Writes the note; the inverse of [`SignedNote::parse`].
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut note = format!("{}\n", self.text);
         for line in &self.signatures {
-            let mut blob = line.key_id.to_vec();
-            blob.extend_from_slice(&line.bytes);
-            note.push_str(&format!("{PREFIX}{} {}\n", line.name, STANDARD.encode(blob)));
+            note.push_str(&format!("{line}\n"));
         }
         note.into_bytes()
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&NoteSignature) -> bool) {
+        self.signatures.retain(keep);
     }
 
     /// Adds a signature line after verifying it, so that no note is written that its own key refuses.
@@ -165,6 +174,16 @@ impl NoteSignature {
         self.key_id
     }
 
+    /// Tells whether the line claims to be by `key`; only verifying tells whether it is.
+    pub fn is_by(&self, key: &VerifierKey) -> bool {
+        self.name == key.name() && self.key_id == key.key_id()
+    }
+
+    /// Returns what follows the key identifier.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn parse(line: &str) -> Result<NoteSignature, Error> {
         let malformed = |reason| Error::Note { reason };
         let rest = line
@@ -182,6 +201,14 @@ impl NoteSignature {
             }
             _ => Err(malformed("a signature has more than the four bytes of the key identifier")),
         }
+    }
+}
+
+/// The line as it stands in the note, without its line end.
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blob = [self.key_id.as_slice(), &self.bytes].concat();
+        write!(f, "{PREFIX}{} {}", self.name, STANDARD.encode(blob))
     }
 }
 

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Stricter than the specification in three points: the file must be UTF-8, a key cannot be both a log's and a witness's,
-//! and a key of a signature type that this room does not verify is refused instead of never counting. URLs are read over:
-//! nothing here ever connects to one.
+//! and a key of a signature type that this room does not verify is refused instead of never counting. A witness's URL is
+//! handed out as it stands; nothing here ever connects to one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,17 @@ pub struct WitnessPolicy {
     rules: Vec<Rule>,
     /// The name of the last line, `none` or that of a rule.
     quorum: String,
+}
+
+/// A witness that a policy knows.
+#[derive(Clone, Debug)]
+pub struct PolicyWitness {
+    /// Its name in the policy.
+    pub name: String,
+    /// The key of its cosignatures.
+    pub key: VerifierKey,
+    /// Where it can be asked, if the policy says so; any text without spaces.
+    pub url: Option<String>,
 }
 
 /// A checkpoint that satisfies a policy.
@@ -95,11 +106,12 @@ impl WitnessPolicy {
         // A rule refers to earlier rules only, so one pass in the file's order decides them all.
         for rule in &self.rules {
             match rule {
-                Rule::Witness { name, key_name, key_id } => {
+                Rule::Witness(witness) => {
+                    let PolicyWitness { name, key, .. } = witness.as_ref();
                     let cosigned = verified.iter().find(|signer| {
                         signer.key.signature_type() == SignatureType::CosignatureV1
-                            && signer.key.name() == key_name
-                            && signer.key.key_id() == *key_id
+                            && signer.key.name() == key.name()
+                            && signer.key.key_id() == key.key_id()
                     });
                     if let Some(timestamp) = cosigned.and_then(|signer| signer.timestamp) {
                         met.insert(name);
@@ -125,16 +137,19 @@ impl WitnessPolicy {
         self.keys.get(..self.log_count).unwrap_or_default()
     }
 
-    /// Returns the keys of the policy's witnesses.
-    pub fn witnesses(&self) -> &[VerifierKey] {
-        self.keys.get(self.log_count..).unwrap_or_default()
+    /// Returns the policy's witnesses, in its order.
+    pub fn witnesses(&self) -> impl Iterator<Item = &PolicyWitness> {
+        self.rules.iter().filter_map(|rule| match rule {
+            Rule::Witness(witness) => Some(witness.as_ref()),
+            Rule::Group { .. } => None,
+        })
     }
 }
 
 /// What one name of the policy stands for.
 #[derive(Clone, Debug)]
 enum Rule {
-    Witness { name: String, key_name: String, key_id: [u8; 4] },
+    Witness(Box<PolicyWitness>),
     Group { name: String, threshold: usize, members: Vec<String> },
 }
 
@@ -164,7 +179,8 @@ impl Parser {
             [] => Ok(()),
             [first, ..] if first.starts_with('#') => Ok(()),
             ["log", key] | ["log", key, _] => self.log(key),
-            ["witness", name, key] | ["witness", name, key, _] => self.witness(name, key),
+            ["witness", name, key] => self.witness(name, key, None),
+            ["witness", name, key, url] => self.witness(name, key, Some(url)),
             ["group", name, threshold, members @ ..] => self.group(name, threshold, members),
             ["quorum", name] => self.set_quorum(name),
             ["log" | "witness" | "group" | "quorum", ..] => {
@@ -183,15 +199,15 @@ impl Parser {
         Ok(())
     }
 
-    fn witness(&mut self, name: &str, key: &str) -> Result<(), Fault> {
+    fn witness(&mut self, name: &str, key: &str, url: Option<&str>) -> Result<(), Fault> {
         let key = self.new_key(key)?;
         if key.signature_type() != SignatureType::CosignatureV1 {
             return Err(Fault::Reason("a witness's key is a cosignature key"));
         }
         self.define(name)?;
-        let (key_name, key_id) = (key.name().to_owned(), key.key_id());
-        self.rules.push(Rule::Witness { name: name.to_owned(), key_name, key_id });
-        self.witnesses.push(key);
+        self.witnesses.push(key.clone());
+        let url = url.map(str::to_owned);
+        self.rules.push(Rule::Witness(Box::new(PolicyWitness { name: name.to_owned(), key, url })));
         Ok(())
     }
 

@@ -89,7 +89,7 @@ pub(crate) fn check(
         None => Vec::new(),
         Some(policy) => {
             // A log that vouches for itself is no witness (attack K09).
-            if policy.witnesses().iter().any(|witness| *witness.public_key() == log.key) {
+            if policy.witnesses().any(|witness| *witness.key.public_key() == log.key) {
                 return Err(Rejection::LogKeyAsWitness { origin });
             }
             let note = SignedNote::parse(proof.checkpoint.as_bytes()).map_err(Rejection::WitnessQuorum)?;

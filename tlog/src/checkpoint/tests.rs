@@ -110,3 +110,10 @@ fn t07_open_wants_the_key_and_its_own_origin() {
     cosigned.cosign("example.com/log", &key, 1).unwrap();
     assert!(Checkpoint::open(&cosigned.to_bytes(), &name).is_err());
 }
+
+#[test]
+fn w04_size_0_has_the_root_of_the_empty_tree_or_is_refused_as_such() {
+    let root = Hash::leaf(b"root");
+    let text = format!("log\n0\n{}\n", root.to_base64());
+    assert!(matches!(Checkpoint::parse(&text), Err(Error::EmptyTreeRoot { found }) if found == root));
+}

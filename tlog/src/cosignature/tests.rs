@@ -75,3 +75,79 @@ fn a_time_beyond_the_limit_or_a_short_signature_does_not_split() {
     assert!(split(&blob(1, 65)).is_none());
     assert!(split(&[0; 7]).is_none());
 }
+
+#[test]
+fn a_witness_s_answer_adds_its_latest_cosignature_once() {
+    let witness = SecretKey::generate(KeyKind::Ed25519).unwrap();
+    let stranger = SecretKey::generate(KeyKind::Ed25519).unwrap();
+    let verifier = VerifierKey::from_cosigner("w.example", witness.public_key()).unwrap();
+    let mut note = checkpoint_note();
+    let mut answered = note.clone();
+    for timestamp in [5, 9, 7] {
+        answered.cosign("w.example", &witness, timestamp).unwrap();
+    }
+    answered.cosign("w.example", &stranger, 11).unwrap();
+    let lines: String = answered.signatures()[1..].iter().map(|line| format!("{line}\n")).collect();
+    assert_eq!(note.add_cosignature(lines.as_bytes(), &verifier).unwrap(), 9);
+    assert_eq!(note.signatures().len(), 2);
+    assert_eq!(note.verify(std::slice::from_ref(&verifier)).unwrap()[0].timestamp, Some(9));
+    let later = format!("{}\n", answered.signatures()[3]);
+    assert_eq!(note.add_cosignature(later.as_bytes(), &verifier).unwrap(), 7);
+    assert_eq!(note.signatures().len(), 2);
+    assert_eq!(note.verify(&[verifier]).unwrap()[0].timestamp, Some(7));
+}
+
+#[test]
+fn w05_w06_an_answer_without_the_witness_s_cosignature_adds_nothing() {
+    let witness = SecretKey::generate(KeyKind::Ed25519).unwrap();
+    let stranger = SecretKey::generate(KeyKind::Ed25519).unwrap();
+    let verifier = VerifierKey::from_cosigner("w.example", witness.public_key()).unwrap();
+    let plain = checkpoint_note();
+    let line = |name: &str, key: &SecretKey| {
+        let mut note = plain.clone();
+        note.cosign(name, key, 3).unwrap();
+        format!("{}\n", note.signatures()[1])
+    };
+    let add = |lines: &str, key: &VerifierKey| {
+        let mut note = plain.clone();
+        let result = note.add_cosignature(lines.as_bytes(), key);
+        assert_eq!(result.is_err(), note == plain);
+        result
+    };
+    let good = line("w.example", &witness);
+    add(&good, &verifier).unwrap();
+    assert!(matches!(add(&line("w.example", &stranger), &verifier), Err(Error::NoKnownSignature)));
+    assert!(matches!(add(&line("x.example", &witness), &verifier), Err(Error::NoKnownSignature)));
+    // The witness's key over another checkpoint, next to a good line.
+    let mut other = checkpoint_note();
+    other.cosign("w.example", &witness, 3).unwrap();
+    let forged = format!("{good}{}\n", other.signatures()[1]);
+    let other_root =
+        Checkpoint { origin: "o".into(), size: 9, root: Hash::leaf(b"y"), extensions: Vec::new() };
+    let mut elsewhere = other_root.sign(&stranger).unwrap();
+    elsewhere.cosign("w.example", &witness, 3).unwrap();
+    let spoilt = format!("{good}{}\n", elsewhere.signatures()[1]);
+    add(&forged, &verifier).unwrap();
+    assert!(matches!(add(&spoilt, &verifier), Err(Error::BadSignature { .. })));
+    for malformed in ["", "\n", good.trim_end(), &format!("{good}\n{good}"), "hello\n", &format!("\n{good}")]
+    {
+        assert!(matches!(add(malformed, &verifier), Err(Error::Note { .. })), "{malformed:?}");
+    }
+    // A plain signature by the log is no cosignature, whoever is asked for.
+    let log = VerifierKey::from_ed25519("w.example", witness.public_key()).unwrap();
+    let signed = SignedNote::sign(plain.text(), "w.example", &witness).unwrap();
+    let signed = format!("{}\n", signed.signatures()[0]);
+    assert!(matches!(add(&signed, &log), Err(Error::NoKnownSignature)));
+}
+
+#[test]
+fn only_the_lines_of_given_keys_are_kept() {
+    let witness = SecretKey::generate(KeyKind::Ed25519).unwrap();
+    let verifier = VerifierKey::from_cosigner("w.example", witness.public_key()).unwrap();
+    let mut note = checkpoint_note();
+    note.cosign("w.example", &witness, 3).unwrap();
+    note.cosign("x.example", &witness, 3).unwrap();
+    note.keep_only(std::slice::from_ref(&verifier));
+    assert_eq!(note.signatures().len(), 1);
+    assert!(note.signatures()[0].is_by(&verifier));
+}

@@ -224,3 +224,23 @@ fn spaces_tabs_comments_urls_and_a_missing_last_line_end_are_read_over() {
     let extra = format!("log {} https://log.example/ more\nquorum none\n", world.log.log_key());
     assert!(WitnessPolicy::parse(&extra).is_err());
 }
+
+#[test]
+fn a_witness_is_handed_out_with_name_key_and_url() {
+    let (first, second) = (Party::new("y.example"), Party::new("z.example"));
+    let text = format!(
+        "witness Y {}\nwitness Z {} https://z.example/w\ngroup G 1 Y Z\nquorum G\n",
+        first.witness_key(),
+        second.witness_key()
+    );
+    let policy = WitnessPolicy::parse(&text).unwrap();
+    let found: Vec<_> = policy
+        .witnesses()
+        .map(|witness| (witness.name.as_str(), witness.key.to_string(), witness.url.as_deref()))
+        .collect();
+    let expected = [
+        ("Y", first.witness_key().to_string(), None),
+        ("Z", second.witness_key().to_string(), Some("https://z.example/w")),
+    ];
+    assert_eq!(found, expected);
+}
