@@ -34,6 +34,27 @@ pub struct HashedRekord {
     pub verifier: Verifier,
 }
 
+/// The kinds of entry that a log takes, both in version 0.0.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A signature over a digest: [`HashedRekord`].
+    HashedRekord,
+    /// The signatures of an envelope over the hash of its payload: [`DsseEntry`](crate::DsseEntry).
+    Dsse,
+}
+
+impl EntryKind {
+    /// Gives the name in `kind` and `kindVersion`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HashedRekord => "hashedrekord",
+            Self::Dsse => "dsse",
+        }
+    }
+
+    const ALL: [Self; 2] = [Self::HashedRekord, Self::Dsse];
+}
+
 /// The key or certificate that a log entry names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verifier {
@@ -55,27 +76,14 @@ impl HashedRekord {
     /// # Errors
     /// [`Error::Json`] only if the canonical form could not be written, which no value of this type causes.
     pub fn to_body(&self) -> Result<Vec<u8>, Error> {
-        let key_details = self.scheme.key_details();
-        let verifier = match &self.verifier {
-            Verifier::PublicKey(der) => {
-                json!({"keyDetails": key_details, "publicKey": {"rawBytes": STANDARD.encode(der)}})
-            }
-            Verifier::Certificate(der) => {
-                json!({"keyDetails": key_details, "x509Certificate": {"rawBytes": STANDARD.encode(der)}})
-            }
-        };
-        let body = json!({
-            "apiVersion": VERSION,
-            "kind": KIND,
-            "spec": {"hashedRekordV002": {
-                "data": {
-                    "algorithm": self.scheme.hash().protobuf_name(),
-                    "digest": STANDARD.encode(&self.digest),
-                },
-                "signature": {"content": STANDARD.encode(&self.signature), "verifier": verifier},
-            }},
-        });
-        serde_json_canonicalizer::to_vec(&body).map_err(|error| Error::Json(error.to_string()))
+        let spec = json!({"hashedRekordV002": {
+            "data": {
+                "algorithm": self.scheme.hash().protobuf_name(),
+                "digest": STANDARD.encode(&self.digest),
+            },
+            "signature": signature_json(self.scheme, &self.signature, &self.verifier),
+        }});
+        write_body(EntryKind::HashedRekord, &spec)
     }
 
     /// Reads a body.
@@ -84,17 +92,35 @@ impl HashedRekord {
     /// [`Error::EntryKind`] for another kind or version, [`Error::Unsupported`] for a scheme or hash that does not fit,
     /// and shape errors, unknown fields included.
     pub fn from_body(body: &[u8]) -> Result<Self, Error> {
-        let mut object = parse(body, BODY_LIMITS)?.object()?;
-        let kind = object.take("kind", Json::name)?;
-        let version = object.take("apiVersion", Json::name)?;
-        known_kind(&kind, &version)?;
-        let entry = object.take("spec", |spec| {
-            let mut spec = spec.object()?;
-            let entry = spec.take("hashedRekordV002", hashed_rekord)?;
-            spec.finish().map(|()| entry)
-        })?;
-        object.finish().map(|()| entry)
+        match read_body(body)? {
+            (EntryKind::HashedRekord, spec) => Self::from_spec(spec),
+            (kind, _) => Err(unknown_kind(kind.name(), VERSION)),
+        }
     }
+
+    /// Reads what [`read_body`] gives for this kind.
+    pub(crate) fn from_spec(spec: Json<'_>) -> Result<Self, Error> {
+        let mut spec = spec.object()?;
+        let entry = spec.take("hashedRekordV002", hashed_rekord)?;
+        spec.finish().map(|()| entry)
+    }
+}
+
+/// Writes the body of any kind.
+pub(crate) fn write_body(kind: EntryKind, spec: &Value) -> Result<Vec<u8>, Error> {
+    let body = json!({"apiVersion": VERSION, "kind": kind.name(), "spec": spec});
+    serde_json_canonicalizer::to_vec(&body).map_err(|error| Error::Json(error.to_string()))
+}
+
+/// Reads the body of any kind, as far as they are alike.
+pub(crate) fn read_body(body: &[u8]) -> Result<(EntryKind, Json<'_>), Error> {
+    let mut object = parse(body, BODY_LIMITS)?.object()?;
+    let kind = object.take("kind", Json::name)?;
+    let version = object.take("apiVersion", Json::name)?;
+    let known = EntryKind::ALL.into_iter().find(|known| (known.name(), VERSION) == (&kind, &version));
+    let kind = known.ok_or_else(|| unknown_kind(&kind, &version))?;
+    let spec = object.take("spec", Ok)?;
+    object.finish().map(|()| (kind, spec))
 }
 
 fn hashed_rekord(json: Json<'_>) -> Result<HashedRekord, Error> {
@@ -105,19 +131,34 @@ fn hashed_rekord(json: Json<'_>) -> Result<HashedRekord, Error> {
         let digest = data.take("digest", Json::base64)?;
         data.finish().map(|()| (hash, digest))
     })?;
-    let entry = object.take("signature", |signature| {
-        let mut signature = signature.object()?;
-        let content = signature.take("content", Json::base64)?;
-        let (scheme, verifier) = signature.take("verifier", verifier)?;
-        signature.finish()?;
-        Ok(HashedRekord { scheme, digest, signature: content, verifier })
-    })?;
+    let (scheme, signature, verifier) = object.take("signature", signature)?;
     object.finish()?;
+    let entry = HashedRekord { scheme, digest, signature, verifier };
     if entry.scheme.hash().protobuf_name() != hash || entry.scheme.hash().len() != entry.digest.len() {
         let found = hash.into_owned();
         return Err(Error::Unsupported { path: "data".to_owned(), what: "hash for the scheme", found });
     }
     Ok(entry)
+}
+
+/// Writes a signature with what verifies it, the same in entries of every kind.
+pub(crate) fn signature_json(scheme: Scheme, signature: &[u8], verifier: &Verifier) -> Value {
+    let (name, der) = match verifier {
+        Verifier::PublicKey(der) => ("publicKey", der),
+        Verifier::Certificate(der) => ("x509Certificate", der),
+    };
+    json!({
+        "content": STANDARD.encode(signature),
+        "verifier": {"keyDetails": scheme.key_details(), name: {"rawBytes": STANDARD.encode(der)}},
+    })
+}
+
+/// Reads a signature with what verifies it.
+pub(crate) fn signature(json: Json<'_>) -> Result<(Scheme, Vec<u8>, Verifier), Error> {
+    let mut object = json.object()?;
+    let content = object.take("content", Json::base64)?;
+    let (scheme, verifier) = object.take("verifier", verifier)?;
+    object.finish().map(|()| (scheme, content, verifier))
 }
 
 fn verifier(json: Json<'_>) -> Result<(Scheme, Verifier), Error> {
@@ -171,14 +212,28 @@ pub struct InclusionProof {
 }
 
 impl TransparencyLogEntry {
-    /// Gives the entry as the JSON value of a bundle.
+    /// Gives the entry as the JSON value of a bundle, which holds none but `hashedrekord` entries.
     pub fn to_json(&self) -> Value {
+        self.to_json_as(EntryKind::HashedRekord)
+    }
+
+    /// Gives the entry as a Rekor v2 server answers a submission: with its kind, and with the two fields that say nothing.
+    pub fn to_answer(&self, kind: EntryKind) -> Value {
+        let mut answer = self.to_json_as(kind);
+        if let Some(object) = answer.as_object_mut() {
+            object.insert("integratedTime".to_owned(), Value::from("0"));
+            object.insert("inclusionPromise".to_owned(), Value::Null);
+        }
+        answer
+    }
+
+    fn to_json_as(&self, kind: EntryKind) -> Value {
         let proof = &self.inclusion_proof;
         let hashes: Vec<String> = proof.hashes.iter().map(|hash| STANDARD.encode(hash)).collect();
         json!({
             "logIndex": self.log_index.to_string(),
             "logId": {"keyId": STANDARD.encode(&self.log_id)},
-            "kindVersion": {"kind": KIND, "version": VERSION},
+            "kindVersion": {"kind": kind.name(), "version": VERSION},
             "inclusionProof": {
                 "logIndex": proof.log_index.to_string(),
                 "rootHash": STANDARD.encode(proof.root_hash),
@@ -202,7 +257,9 @@ impl TransparencyLogEntry {
             let kind = value.take("kind", Json::name)?;
             let version = value.take("version", Json::name)?;
             value.finish()?;
-            known_kind(&kind, &version)
+            // A bundle's envelope is never checked against an entry of the other kind.
+            let known = (EntryKind::HashedRekord.name(), VERSION) == (&kind, &version);
+            if known { Ok(()) } else { Err(unknown_kind(&kind, &version)) }
         })?;
         let log_index = object.take_optional("logIndex", Json::int64)?.unwrap_or(0);
         let log_id = object.take("logId", |value| {
@@ -226,7 +283,7 @@ fn refuse_promise(object: &mut Object<'_>) -> Result<(), Error> {
         return Err(Error::Unsupported { path, what: "time without proof", found });
     }
     if object.take_optional("inclusionPromise", |promise| promise.object().map(|_| ()))?.is_some() {
-        let (path, found) = ("inclusionPromise".to_owned(), KIND.to_owned());
+        let (path, found) = ("inclusionPromise".to_owned(), EntryKind::HashedRekord.name().to_owned());
         return Err(Error::Unsupported { path, what: "inclusion promise for a kind", found });
     }
     Ok(())
@@ -253,11 +310,8 @@ fn hash(json: Json<'_>) -> Result<[u8; 32], Error> {
     <[u8; 32]>::try_from(json.base64()?).map_err(|_| Error::Shape { path: String::new(), expected })
 }
 
-fn known_kind(kind: &str, version: &str) -> Result<(), Error> {
-    if (kind, version) == (KIND, VERSION) {
-        return Ok(());
-    }
-    Err(Error::EntryKind { kind: kind.to_owned(), version: version.to_owned() })
+fn unknown_kind(kind: &str, version: &str) -> Error {
+    Error::EntryKind { kind: kind.to_owned(), version: version.to_owned() }
 }
 
 /// Gives the verifier that an entry names for a public key.
@@ -267,14 +321,13 @@ impl From<&PublicKey> for Verifier {
     }
 }
 
-const KIND: &str = "hashedrekord";
 const VERSION: &str = "0.0.2";
 
 /// A path in a tree of at most 2^63 leaves.
 const MAX_PROOF_HASHES: usize = 64;
 
 /// An entry of a log is at most 65,535 bytes (C2SP tlog-tiles, entry bundles).
-const BODY_LIMITS: Limits = Limits { bytes: 65_535, depth: 8, values: 64 };
+const BODY_LIMITS: Limits = Limits { bytes: 65_535, depth: 8, values: 256 };
 
 #[cfg(test)]
 mod tests;

@@ -111,6 +111,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Tells where in the document the error is, as `field.field[index]`; nothing where it has no place.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Shape { path, .. }
+            | Self::Missing { path }
+            | Self::UnknownField { path }
+            | Self::TooMany { path, .. }
+            | Self::Unsupported { path, .. }
+            | Self::Manifest { path, .. }
+            | Self::Key { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// Says that the error happened inside the field `name`.
     pub(crate) fn within(self, name: &str) -> Self {
         let join = |path: String| match path.as_str() {

@@ -1,5 +1,5 @@
-//! What is signed and what travels with it: in-toto statements, DSSE envelopes, log entries, Sigstore bundles and
-//! trusted roots, parsed strictly and written canonically.
+//! What is signed and what travels with it: in-toto statements, DSSE envelopes, log entries and their submission, Sigstore
+//! bundles, trusted roots and signing configurations, parsed strictly and written canonically.
 //!
 //! Nothing here checks a signature or a proof, and nothing here is believed because it parsed: that is the `verify`
 //! room's work. Everything that comes from outside goes through one strict JSON reader ([`json`]), and the bytes that
@@ -10,14 +10,20 @@ mod entry;
 mod envelope;
 mod error;
 pub mod json;
+mod logged;
 #[cfg(test)]
 mod mutations;
+mod signing_config;
 mod statement;
+mod submission;
 mod trusted_root;
 
 pub use bundle::{Bundle, VerificationMaterial};
-pub use entry::{HashedRekord, InclusionProof, TransparencyLogEntry, Verifier};
+pub use entry::{EntryKind, HashedRekord, InclusionProof, TransparencyLogEntry, Verifier};
 pub use envelope::{Envelope, IN_TOTO_PAYLOAD_TYPE, pae};
 pub use error::Error;
+pub use logged::{DsseEntry, DsseSignature, LoggedEntry};
+pub use signing_config::{LogService, SigningConfig};
 pub use statement::{PredicateVersion, Statement};
+pub use submission::{DsseSubmission, Submission};
 pub use trusted_root::{LogInstance, TrustedRoot};

@@ -70,17 +70,13 @@ impl TrustedRoot {
     /// Writes the root, indented for people.
     pub fn to_json(&self) -> String {
         let log = |log: &LogInstance| {
-            let mut valid_for = json!({"start": log.valid_from.to_string()});
-            if let (Some(end), Some(object)) = (log.valid_until, valid_for.as_object_mut()) {
-                object.insert("end".to_owned(), Value::from(end.to_string()));
-            }
             json!({
                 "baseUrl": format!("https://{}", log.origin),
                 "hashAlgorithm": HASH_ALGORITHM,
                 "publicKey": {
                     "rawBytes": STANDARD.encode(log.key.spki_der()),
                     "keyDetails": note_scheme(&log.key).map_or("", Scheme::key_details),
-                    "validFor": valid_for,
+                    "validFor": window_json(log.valid_from, log.valid_until),
                 },
                 "logId": {"keyId": STANDARD.encode(&log.log_id)},
             })
@@ -146,13 +142,7 @@ fn log_key(json: Json<'_>) -> Result<(Option<PublicKey>, Timestamp, Option<Times
     let mut object = json.object()?;
     let der = object.take("rawBytes", Json::base64)?;
     let details = object.take("keyDetails", Json::name)?;
-    // Without a start the window would be unbounded: refused, never guessed (attack M08).
-    let (start, end) = object.take("validFor", |window| {
-        let mut window = window.object()?;
-        let start = window.take("start", timestamp)?;
-        let end = window.take_optional("end", timestamp)?;
-        window.finish().map(|()| (start, end))
-    })?;
+    let (start, end) = object.take("validFor", window)?;
     object.finish()?;
     let scheme = Scheme::from_key_details(&details).filter(|scheme| NOTE_SCHEMES.contains(scheme));
     let Some(scheme) = scheme else { return Ok((None, start, end)) };
@@ -169,6 +159,22 @@ fn key_id(json: Json<'_>) -> Result<Vec<u8>, Error> {
     let mut object = json.object()?;
     let key_id = object.take("keyId", Json::base64)?;
     object.finish().map(|()| key_id)
+}
+
+/// Writes a time of validity, both ends inclusive.
+pub(crate) fn window_json(start: Timestamp, end: Option<Timestamp>) -> Value {
+    match end {
+        None => json!({"start": start.to_string()}),
+        Some(end) => json!({"start": start.to_string(), "end": end.to_string()}),
+    }
+}
+
+/// Reads a time of validity. Without a start it would be unbounded: refused, never guessed (attack M08).
+pub(crate) fn window(json: Json<'_>) -> Result<(Timestamp, Option<Timestamp>), Error> {
+    let mut window = json.object()?;
+    let start = window.take("start", timestamp)?;
+    let end = window.take_optional("end", timestamp)?;
+    window.finish().map(|()| (start, end))
 }
 
 fn timestamp(json: Json<'_>) -> Result<Timestamp, Error> {

@@ -5,6 +5,7 @@ mod queries;
 mod submit;
 mod tiles;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -28,14 +29,17 @@ use answer::{Code, Refusal};
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct Site {
-    /// The sequencer; `None` for a log that is only served for reading.
     pub(crate) sequencer: Handle,
     pub(crate) key: VerifierKey,
+    /// The log's directory, for reading, and for the envelopes beside the log.
+    pub(crate) directory: PathBuf,
+    /// The index's one writer; whoever holds it may write envelopes.
     pub(crate) index: Arc<Mutex<SearchIndex>>,
+    /// The index as readers see it.
+    pub(crate) lookup: Arc<Mutex<SearchIndex>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) duplicates: Duplicates,
     pub(crate) envelopes: Envelopes,
-    pub(crate) store: Arc<sealwax_transparency_log::EnvelopeStore>,
 }
 
 impl Site {
@@ -100,6 +104,13 @@ fn metrics_answer(metrics: &Metrics) -> Response {
 
 async fn healthz() -> Response {
     answer::json(StatusCode::OK, &serde_json::json!({"status": "SERVING"}))
+}
+
+/// Runs what reads or writes files where it holds up nobody's connection.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Refusal::internal(&error)))
 }
 
 /// Counts and reports each request, by the template of its route, so that no client chooses a label.

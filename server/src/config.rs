@@ -72,7 +72,7 @@ pub struct LogSettings {
     /// A directory outside the instance, on another disk, that remembers the last signed checkpoint.
     pub anchor: Option<PathBuf>,
     /// Published checkpoints that are kept, newest first.
-    pub checkpoint_history: u64,
+    pub checkpoint_history: usize,
 }
 
 /// What a submission of an existing entry is answered with.

@@ -1,6 +1,147 @@
 //! The HTTP faces of a log and of a witness.
+//!
+//! A log's face speaks Rekor v2 for writing, C2SP tlog-tiles for reading, and beside them proofs, search and the statements
+//! behind entries. One thread, the sequencer, owns the log; requests hand it entries whose signatures have been verified and
+//! wait until these are durable and published. What is not here: files (settings, keys and certificates come in as values,
+//! the log through its own room) and requests to others, which are made by the [`Post`] that is handed in.
 
+mod admission;
+mod api;
+mod clock;
+pub mod config;
 mod cosigners;
+mod error;
+mod http;
+mod metrics;
+mod sequencer;
 pub mod witness;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use sealwax_tlog::WitnessPolicy;
+use sealwax_transparency_log::{Error as LogError, Log, LogView, Mode, SearchIndex};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+pub use config::Config;
 pub use cosigners::{Answered, BadPolicy, Collected, Cosigners, Failure, Post};
+pub use error::Error;
+
+use sequencer::Sequencer;
+
+/// What a log's server is made of.
+pub struct Parts {
+    /// The log, opened with [`Guards::hold`](sealwax_transparency_log::Guards) where witnesses are required.
+    pub log: Log,
+    /// Its directory, for reading.
+    pub directory: PathBuf,
+    /// The search index, for writing.
+    pub index: SearchIndex,
+    /// The search index opened once more, for reading.
+    pub lookup: SearchIndex,
+    /// The witnesses' policy, and what reaches them.
+    pub witnesses: Option<(WitnessPolicy, Arc<dyn Post>)>,
+    /// The TLS chain and key, PEM.
+    pub tls: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Serves a log until the process is told to stop (SIGTERM, SIGINT), which ends well, or the log cannot go on, which does not.
+///
+/// `started` is called with the address once clients can connect.
+///
+/// # Errors
+///
+/// [`Error`]; [`Error::Log`] with a failed flush means that the process must end, because the system may show it what is not
+/// stored.
+pub fn serve(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
+    runtime.block_on(run(parts, config, started))
+}
+
+async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    let Parts { log, directory, index, lookup, witnesses, tls } = parts;
+    let tls = tls.map(|(chain, key)| http::tls_acceptor(&chain, &key)).transpose()?;
+    let face = http::Face::open(config.listen, tls, &config.limits).await?;
+    let metrics_face = match config.metrics.listen {
+        Some(address) => Some(http::Face::open(address, None, &config.limits).await?),
+        None => None,
+    };
+    let address = face.address()?;
+
+    let key = log.verifier_key().clone();
+    let metrics = Arc::new(metrics::Metrics::default());
+    let cosigners = witnesses
+        .map(|(policy, post)| Cosigners::new(policy, &key, post).map_err(|bad| Error::Config(bad.to_string())))
+        .transpose()?;
+    let require_quorum = config.witnesses.as_ref().is_some_and(|witnesses| witnesses.require);
+    let index = Arc::new(Mutex::new(index));
+    let mut sequencer = Sequencer {
+        log,
+        directory: directory.clone(),
+        index: Arc::clone(&index),
+        cosigners,
+        require_quorum,
+        batch: config.log.batch,
+        min_free: config.log.min_free,
+        history: config.log.checkpoint_history,
+        metrics: Arc::clone(&metrics),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let fatal = stop.clone();
+    let pool = config.log.pool;
+    // Asking witnesses and opening the index block; nobody is served yet.
+    let (handle, thread) = tokio::task::spawn_blocking(move || {
+        sequencer.confirm()?;
+        sequencer.start(pool, fatal)
+    })
+    .await
+    .map_err(|_| Error::Runtime(std::io::Error::other("the sequencer panicked")))??;
+
+    let site = api::Site {
+        sequencer: handle,
+        key,
+        directory,
+        index,
+        lookup: Arc::new(Mutex::new(lookup)),
+        metrics: Arc::clone(&metrics),
+        duplicates: config.log.duplicates,
+        envelopes: config.envelopes.clone(),
+    };
+    let router = api::router(site, config);
+    tokio::spawn(stop_on_signal(stop)?);
+    started(address);
+    // A supervisor that waits for it learns that clients can connect; without one this does nothing.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let serving = face.serve(router, stopped.clone());
+    match metrics_face {
+        None => serving.await,
+        Some(own) => {
+            let router = api::metrics_router(metrics);
+            tokio::join!(serving, own.serve(router, stopped));
+        }
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    // Every handle is gone with the routers: the sequencer finishes what it has and ends.
+    let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+    match ended {
+        Ok(Ok(ended)) => ended,
+        _ => Err(Error::Runtime(std::io::Error::other("the sequencer panicked"))),
+    }
+}
+
+/// Waits for the signals that end a service.
+fn stop_on_signal(stop: watch::Sender<bool>) -> Result<impl Future<Output = ()>, Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: requests under way are finished first");
+        let _ = stop.send(true);
+    })
+}

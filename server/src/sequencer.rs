@@ -10,14 +10,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sealwax_tlog::VerifierKey;
+use sealwax_tlog::{Checkpoint, VerifierKey};
 use sealwax_transparency_log::{
-    Error as LogError, Log, LogView, Mode, NewEntry, Receipt, SearchIndex, TileCache,
+    Directory, Error as LogError, Log, LogView, Mode, NewEntry, Published, Receipt, SearchIndex, TileCache,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use crate::cosigners::Cosigners;
+use crate::cosigners::{Collected, Cosigners, Failure};
 use crate::error::Error;
 use crate::metrics::Metrics;
 
@@ -82,7 +82,7 @@ pub(crate) struct Sequencer {
     pub(crate) require_quorum: bool,
     pub(crate) batch: usize,
     pub(crate) min_free: u64,
-    pub(crate) history: u64,
+    pub(crate) history: usize,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -119,12 +119,7 @@ impl Sequencer {
         let note = match &self.cosigners {
             None => note,
             Some(cosigners) => {
-                let collected = cosigners.collect(&note, &|old| self.log.prove_consistency(old));
-                for (witness, reason) in &collected.failures {
-                    self.metrics.witness_failed(witness);
-                    tracing::warn!(witness, reason, "a witness did not cosign");
-                }
-                collected.refuse_contradiction()?;
+                let collected = self.ask(cosigners, note)?;
                 if let Err(error) = collected.quorum {
                     tracing::warn!(%error, "the checkpoint has too few cosignatures");
                     if self.require_quorum {
@@ -136,6 +131,46 @@ impl Sequencer {
         };
         self.log.publish(&note)?;
         Ok(true)
+    }
+
+    /// Asks the witnesses, before anything new is signed, whether they know of more than this log does, and lets a restored
+    /// log sign again once enough of them have confirmed it.
+    pub(crate) fn confirm(&mut self) -> Result<(), Error> {
+        let Some(cosigners) = &self.cosigners else { return Ok(()) };
+        let note = match self.log.unpublished()? {
+            Some(note) => note.to_vec(),
+            None => self.log.published_note()?.to_vec(),
+        };
+        let collected = self.ask(cosigners, note)?;
+        match collected.quorum {
+            Ok(()) if self.log.mode()? == Mode::Restored => {
+                tracing::info!("the witnesses confirm that the restored log is its newest state");
+                self.log.reconciled()?;
+            }
+            Ok(()) => {}
+            Err(error) if self.require_quorum => return Err(Error::Unconfirmed { reason: error.to_string() }),
+            Err(error) => tracing::warn!(%error, "too few witnesses answered to confirm the log's state"),
+        }
+        self.log.publish(&collected.note)?;
+        Ok(())
+    }
+
+    fn ask(&self, cosigners: &Cosigners, note: Vec<u8>) -> Result<Collected, LogError> {
+        let found = Checkpoint::open(&note, self.log.verifier_key())?.size;
+        let view =
+            LogView::of_note(Directory::reader(&self.directory), note.clone(), self.log.verifier_key())?;
+        let collected = cosigners.collect(&note, &|old| view.prove_consistency(old))?;
+        for (name, failure) in &collected.failures {
+            self.metrics.witness_failed(name);
+            tracing::warn!(witness = name, %failure, "a witness did not cosign");
+            let place = format!("the witness {name}");
+            match *failure {
+                Failure::Ahead { size } => return Err(LogError::Behind { place, known: size, found }),
+                Failure::Contradicts { size } => return Err(LogError::Contradicted { place, size }),
+                _ => {}
+            }
+        }
+        Ok(collected)
     }
 }
 
@@ -234,9 +269,11 @@ impl Worker {
     /// Brings the search index up to date. It is a convenience that can be rebuilt: failing is told and no reason to stop.
     fn index(&self, view: &LogView) {
         let mut index = self.sequencer.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = view.checkpoint().size;
+        let published = Published { size, published_at: clock::now(), note: view.note().to_vec() };
         let done = index
-            .catch_up(view)
-            .and_then(|()| index.remember(view.checkpoint().size, clock::now(), view.note(), self.sequencer.history));
+            .catch_up(&Directory::reader(&self.sequencer.directory), size)
+            .and_then(|()| index.publish(&published, self.sequencer.history));
         if let Err(error) = done {
             tracing::error!(%error, "the search index is behind; `sealwax log rebuild-index` makes it anew");
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use sealwax_attestation::{InclusionProof, TransparencyLogEntry};
 use sealwax_keys::SecretKey;
 use sealwax_tlog::{
     Checkpoint, EMPTY_ROOT, Hash, NoteSignature, SignedNote, VerifierKey, entries::MAX_ENTRY,
@@ -87,6 +88,30 @@ pub struct Receipt {
     pub checkpoint: Vec<u8>,
     /// Whether the entry was in the log already, or earlier in the same batch.
     pub existing: bool,
+}
+
+impl Receipt {
+    /// Writes the receipt as the entry that a bundle carries; `body` is what was appended, `log` the log's key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] where the note is no text, which no note of a log is.
+    pub fn to_entry(&self, log: &VerifierKey, body: Vec<u8>) -> Result<TransparencyLogEntry> {
+        let checkpoint = String::from_utf8(self.checkpoint.clone())
+            .map_err(|_| Error::damaged(CHECKPOINT, "a checkpoint that is not text"))?;
+        Ok(TransparencyLogEntry {
+            log_index: self.index,
+            log_id: log.log_id().to_vec(),
+            inclusion_proof: InclusionProof {
+                log_index: self.index,
+                root_hash: *self.root.as_bytes(),
+                tree_size: self.size,
+                hashes: self.proof.iter().map(|hash| *hash.as_bytes()).collect(),
+                checkpoint,
+            },
+            canonicalized_body: body,
+        })
+    }
 }
 
 /// What opening or reloading had to do.
@@ -331,13 +356,13 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         })
     }
 
-    /// Makes the consistency proof from an earlier size to the checkpoint that was signed last, as a witness asks for it.
+    /// Returns the bytes that are free where the log is stored; `None` where that cannot be known.
     ///
     /// # Errors
     ///
-    /// [`Error::Tlog`] where the tree is smaller than `old_size`, [`Error::Poisoned`], and those of the storage.
-    pub fn prove_consistency(&self, old_size: u64) -> Result<Vec<Hash>> {
-        Prover::new(&self.storage, &self.ready()?.checkpoint, None).prove_consistency(old_size)
+    /// Those of the storage.
+    pub fn free_space(&self) -> Result<Option<u64>> {
+        self.storage.free_space()
     }
 
     /// Says whether the log takes entries.

@@ -48,6 +48,15 @@ pub trait Storage {
     ///
     /// [`Error::Io`] where the folder is there and cannot be read.
     fn list(&self, folder: &str) -> Result<Vec<String>>;
+
+    /// Returns how many bytes can still be written; `None` where that cannot be known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    fn free_space(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 /// A log's directory in the file system.
@@ -199,6 +208,12 @@ impl Storage for Directory {
         }
         names.sort();
         Ok(names)
+    }
+
+    fn free_space(&self) -> Result<Option<u64>> {
+        let state = rustix::fs::statvfs(&self.root)
+            .map_err(|error| Error::io(Action::Read, &self.root, error.into()))?;
+        Ok(Some(state.f_bavail.saturating_mul(state.f_frsize)))
     }
 }
 

@@ -56,16 +56,35 @@ impl<'a> Prover<'a> {
     /// Makes the proof of a leaf and verifies it: a wrong index, a damaged tile or an absent leaf gives no proof.
     pub(crate) fn prove(&self, index: u64, leaf: &Hash) -> Result<Vec<Hash>> {
         let Checkpoint { size, root, .. } = self.checkpoint;
-        let path = proof::prove_inclusion(&self.hashes, index, *size)?;
+        self.verified(index, leaf, *size, root)
+    }
+
+    /// Makes the proof of a leaf in an earlier tree, and gives that tree's root. The current tree has every hash that an
+    /// earlier one had at its complete subtrees, and the earlier root is computed from those.
+    pub(crate) fn prove_at(&self, index: u64, leaf: &Hash, size: u64) -> Result<(Vec<Hash>, Hash)> {
+        let root = self.root_at(size)?;
+        Ok((self.verified(index, leaf, size, &root)?, root))
+    }
+
+    fn verified(&self, index: u64, leaf: &Hash, size: u64, root: &Hash) -> Result<Vec<Hash>> {
+        let path = proof::prove_inclusion(&self.hashes, index, size)?;
         let what = "a leaf that does not lead to the signed root: a tile, or the index of leaves, is wrong";
-        proof::verify_inclusion(leaf, index, *size, &path, root)
+        proof::verify_inclusion(leaf, index, size, &path, root)
             .map_err(|_| Error::damaged("tiles/tile", what))?;
         Ok(path)
     }
 
     /// Makes the consistency proof from an earlier size, unverified: the caller has the earlier root.
     pub(crate) fn prove_consistency(&self, old: u64) -> Result<Vec<Hash>> {
-        proof::prove_consistency(&self.hashes, old, self.checkpoint.size)
+        self.prove_between(old, self.checkpoint.size)
+    }
+
+    /// Makes the consistency proof between two sizes of the tree's past.
+    pub(crate) fn prove_between(&self, old: u64, new: u64) -> Result<Vec<Hash>> {
+        if new > self.checkpoint.size {
+            return Err(sealwax_tlog::Error::TreeShrank { old: new, new: self.checkpoint.size }.into());
+        }
+        proof::prove_consistency(&self.hashes, old, new)
     }
 
     /// Computes the root of the first `size` leaves.

@@ -44,6 +44,15 @@ impl<S: Storage> LogView<S> {
     /// storage.
     pub fn with_storage(storage: S, key: &VerifierKey) -> Result<LogView<S>> {
         let note = storage.read(CHECKPOINT)?.ok_or_else(|| Error::NotFound { path: CHECKPOINT.into() })?;
+        LogView::of_note(storage, note, key)
+    }
+
+    /// Views the log in a storage under another signed checkpoint than the published one, which must be signed by `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongKey`], [`Error::Damaged`] where the checkpoint is malformed.
+    pub fn of_note(storage: S, note: Vec<u8>, key: &VerifierKey) -> Result<LogView<S>> {
         let checkpoint = open_checkpoint(&note, key, CHECKPOINT)?;
         Ok(LogView { storage, note, checkpoint, cache: None })
     }
@@ -96,6 +105,24 @@ impl<S: Storage> LogView<S> {
     /// root, and those of the storage.
     pub fn prove_inclusion(&self, index: u64, leaf: &Hash) -> Result<Vec<Hash>> {
         self.prover().prove(index, leaf)
+    }
+
+    /// Makes the inclusion proof of the leaf at `index` in the tree as it was at an earlier size, and gives that tree's root.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LogView::prove_inclusion`].
+    pub fn prove_inclusion_at(&self, index: u64, leaf: &Hash, size: u64) -> Result<(Vec<Hash>, Hash)> {
+        self.prover().prove_at(index, leaf, size)
+    }
+
+    /// Makes the consistency proof from one earlier size to another.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LogView::prove_consistency`].
+    pub fn prove_consistency_between(&self, old: u64, new: u64) -> Result<Vec<Hash>> {
+        self.prover().prove_between(old, new)
     }
 
     /// Makes the consistency proof from an earlier size; the receiver verifies it with the root of that size.

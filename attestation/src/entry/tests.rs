@@ -222,6 +222,15 @@ fn entries_are_written_as_they_are_read() {
 }
 
 #[test]
+fn a_log_answers_with_the_kind_and_a_bundle_takes_only_one() {
+    let read = entry(&answer().to_string()).unwrap();
+    assert_eq!(read.to_answer(EntryKind::HashedRekord), answer());
+    let dsse = read.to_answer(EntryKind::Dsse);
+    assert_eq!(dsse["kindVersion"], json!({"kind": "dsse", "version": "0.0.2"}));
+    assert!(matches!(entry(&dsse.to_string()), Err(Error::EntryKind { .. })));
+}
+
+#[test]
 fn b08_the_first_entry_of_a_log_may_leave_out_its_zeros() {
     let mut json = answer();
     for path in ["", "/inclusionProof"] {

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use sealwax_attestation::{
-    Bundle, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, InclusionProof, Statement, TransparencyLogEntry,
-    TrustedRoot, VerificationMaterial, Verifier, pae,
+    Bundle, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, Statement, TransparencyLogEntry, TrustedRoot,
+    VerificationMaterial, Verifier, pae,
 };
 use sealwax_keys::{Certificate, SecretKey};
 use sealwax_model::{Hash, HashOptions, Hashed, Method, ModelPath, Serialization};
-use sealwax_tlog::Checkpoint;
 use sealwax_transparency_log::{NewEntry, Receipt};
 use sealwax_verify::{LogRequirement, Policy, Rejection, Signers, TrustedKey, VerifiedModel, authenticate};
 
@@ -261,23 +260,7 @@ fn record(
     let receipts = log.append(&[new]).map_err(log_error)?;
     let [receipt]: [Receipt; 1] =
         receipts.try_into().map_err(|_| Error::Bug("the log gave another number of receipts".to_owned()))?;
-    let root = Checkpoint::open(&receipt.checkpoint, log.verifier_key())
-        .map_err(|error| log_error(error.into()))?
-        .root;
-    let checkpoint = String::from_utf8(receipt.checkpoint)
-        .map_err(|_| Error::Bug("the log's checkpoint is not text".to_owned()))?;
-    let entry = TransparencyLogEntry {
-        log_index: receipt.index,
-        log_id: log.verifier_key().log_id().to_vec(),
-        inclusion_proof: InclusionProof {
-            log_index: receipt.index,
-            root_hash: *root.as_bytes(),
-            tree_size: receipt.size,
-            hashes: receipt.proof.iter().map(|hash| *hash.as_bytes()).collect(),
-            checkpoint,
-        },
-        canonicalized_body: body,
-    };
+    let entry = receipt.to_entry(log.verifier_key(), body).map_err(log_error)?;
     Ok((entry, receipt.existing))
 }
 
