@@ -7,6 +7,7 @@
 //! ```text
 //! lock            held by the one writer
 //! anchor.db       SQLite: the last signed checkpoint, the batch it came from, position of every leaf
+//! index.db        SQLite: what entries are found by, made anew from the rest
 //! tiles/          checkpoint, tile/…, tile/entries/…
 //! staging/        at most one batch between commit and publication
 //! envelopes/      what the entries speak about, by the digest they name
@@ -38,6 +39,7 @@ mod check;
 mod error;
 mod frontier;
 mod log;
+mod search;
 mod storage;
 mod tree;
 mod view;
@@ -46,5 +48,6 @@ pub use anchor::{Anchor, Anchored, SqliteAnchor};
 pub use check::{Damage, Report};
 pub use error::{Action, Error, Part, Result};
 pub use log::{Log, LogKey, NewEntry, Receipt, Recovery};
+pub use search::{KeptEnvelope, Page, Published, Query, SearchIndex};
 pub use storage::{Directory, Storage};
 pub use view::LogView;
