@@ -7,6 +7,7 @@
 //! ```text
 //! lock            held by the one writer
 //! anchor.db       SQLite: the last signed checkpoint, the batch it came from, position of every leaf
+//! index.db        SQLite: what entries are found by, made anew from the rest
 //! tiles/          checkpoint, tile/…, tile/entries/…
 //! staging/        at most one batch between commit and publication
 //! envelopes/      what the entries speak about, by the digest they name
@@ -39,6 +40,7 @@ mod error;
 mod frontier;
 mod log;
 mod outpost;
+mod search;
 mod storage;
 mod tree;
 mod view;
@@ -48,6 +50,7 @@ pub use check::{Damage, Report};
 pub use error::{Action, Error, Part, Result};
 pub use log::{Guards, Log, LogKey, NewEntry, Placed, Receipt, Recovery};
 pub use outpost::Outpost;
+pub use search::{KeptEnvelope, Page, Published, Query, SearchIndex};
 pub use storage::{Directory, Storage};
 pub use tree::TileCache;
 pub use view::LogView;

@@ -1,0 +1,534 @@
+//! The search index: from a digest, a key, an identity or a name to the entries that have it.
+//!
+//! ```text
+//! index.db   SQLite: term (64 bits of a fact's hash, position), the newest checkpoints, which envelopes are kept
+//! ```
+//!
+//! It is a convenience beside the log and never believed: a term is eight bytes of a hash, and every hit is compared with
+//! the entry itself ([`Query::matches`]) before it is an answer. A lost, stale or poisoned index finds less, and nothing
+//! that is not there. So it is not flushed with every commit; what a power cut takes from its end is added again by
+//! [`SearchIndex::catch_up`], and [`SearchIndex::rebuild`] makes the whole of it from tiles and envelopes.
+
+mod facts;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::types::FromSql;
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, Transaction, TransactionBehavior,
+    params,
+};
+use sealwax_attestation::{Envelope, LoggedEntry};
+use sealwax_tlog::Tile;
+
+use crate::error::{Action, Error, Result};
+use crate::storage::{Storage, create_new};
+use crate::tree;
+use crate::view::envelope_name;
+
+pub use facts::Query;
+
+/// The index of one log.
+///
+/// There is one writer; others may open the same file to read. Every function can fail with [`Error::Database`], with
+/// [`Error::Busy`] while another program holds the database, and with [`Error::Damaged`] where it is not what was stored.
+#[derive(Debug)]
+pub struct SearchIndex {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// A part of the answer to a search.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Positions of entries, the newest first.
+    pub positions: Vec<u64>,
+    /// Where the next page begins, exclusive; `None` after the last one. There may be more although this page is short.
+    pub next: Option<u64>,
+}
+
+/// A checkpoint that was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The tree's size, in entries.
+    pub size: u64,
+    /// When it was published, in seconds since 1970 UTC.
+    pub published_at: i64,
+    /// The signed note, exactly as published.
+    pub note: Vec<u8>,
+}
+
+/// An envelope that is kept beside the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptEnvelope {
+    /// The digest under which it is stored.
+    pub digest: Vec<u8>,
+    /// The first entry that names the digest.
+    pub position: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+impl SearchIndex {
+    /// Opens the index, making an empty one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NewerSchema`], [`Error::Io`] where the file cannot be created, and those of every function here.
+    pub fn open(path: &Path) -> Result<SearchIndex> {
+        match create_new(path, 0o600) {
+            Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::io(Action::Write, path, source));
+            }
+            _ => {}
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|source| database("open", path, source))?;
+        let index = SearchIndex { path: path.to_owned(), connection };
+        index.connection.busy_timeout(BUSY_TIMEOUT).map_err(index.failed("configure"))?;
+        let found: i64 = index.value("read", "PRAGMA user_version", [])?;
+        if found > SCHEMA_VERSION {
+            return Err(Error::NewerSchema { path: index.path, found, known: SCHEMA_VERSION });
+        }
+        index.connection.execute_batch(CONFIGURATION).map_err(index.failed("configure"))?;
+        if found != SCHEMA_VERSION {
+            index.connection.execute_batch(SCHEMA).map_err(index.failed("create the tables of"))?;
+        }
+        Ok(index)
+    }
+
+    /// Makes the index anew from tiles and envelopes; what an index that is there says of checkpoints is kept if it can be
+    /// read.
+    ///
+    /// Nobody else may have the index open.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SearchIndex::open`] for the new file and of [`SearchIndex::catch_up`].
+    pub fn rebuild<S: Storage>(path: &Path, storage: &S, size: u64) -> Result<SearchIndex> {
+        let history = SearchIndex::open(path).and_then(|old| old.history(u64::MAX, usize::MAX));
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = path.as_os_str().to_owned();
+            file.push(suffix);
+            match std::fs::remove_file(&file) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(Action::Remove, Path::new(&file), source));
+                }
+                _ => {}
+            }
+        }
+        let mut index = SearchIndex::open(path)?;
+        for published in history.unwrap_or_default() {
+            index.publish(&published, usize::MAX)?;
+        }
+        index.catch_up(storage, size)?;
+        Ok(index)
+    }
+
+    /// Returns how many entries are indexed.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    pub fn indexed_size(&self) -> Result<u64> {
+        let size = self.value("read", "SELECT size FROM indexed", [])?;
+        self.unsigned(size)
+    }
+
+    /// Adds what is missing of a log's first `size` entries, in transactions of bounded size.
+    ///
+    /// After an append this reads the last bundle only. Entries are taken as they are stored, unproven.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] where the index has more entries than the log or the log is damaged, and those of the storage and
+    /// of every function here.
+    pub fn catch_up<S: Storage>(&mut self, storage: &S, size: u64) -> Result<()> {
+        let mut next = self.indexed_size()?;
+        if next > size {
+            return Err(self.damaged("an index of more entries than the log has"));
+        }
+        let kept = |digest: &[u8]| storage.read(&envelope_name(digest));
+        while next < size {
+            let mut addition = Addition::begin(self)?;
+            let end = size.min(next.saturating_add(ENTRIES_AT_ONCE));
+            while next < end && addition.has_room() {
+                let bundle = Tile::for_entry(next, size)?;
+                let skip = usize::try_from(next & 0xff).unwrap_or(usize::MAX);
+                for entry in tree::read_entries(storage, &bundle)?.iter().skip(skip) {
+                    if !addition.has_room() {
+                        break;
+                    }
+                    addition.entry(next, entry, &kept)?;
+                    next = next.saturating_add(1);
+                }
+            }
+            addition.commit(next)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the entries from position `from` on, in one transaction; those that are indexed already are passed over.
+    ///
+    /// An entry of a form that is not read is found by nothing here. `kept` reads the envelope that is stored for a digest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] where entries before `from` are missing, what `kept` says, and those of every function here.
+    pub fn extend<B: AsRef<[u8]>>(
+        &mut self,
+        from: u64,
+        entries: &[B],
+        kept: &dyn Fn(&[u8]) -> Result<Option<Vec<u8>>>,
+    ) -> Result<()> {
+        let size = self.indexed_size()?;
+        if from > size {
+            return Err(self.damaged("entries are missing from the index before those to add"));
+        }
+        let mut addition = Addition::begin(self)?;
+        let mut next = from;
+        for entry in entries {
+            if next >= size {
+                addition.entry(next, entry.as_ref(), kept)?;
+            }
+            next = next.saturating_add(1);
+        }
+        addition.commit(next.max(size))
+    }
+
+    /// Adds what an envelope says, for the entries that name its digest, and remembers that it is kept.
+    ///
+    /// That it is the envelope of that digest is for the caller to know. Nothing happens where no entry names the digest.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    pub fn describe(&mut self, digest: &[u8], envelope: &[u8]) -> Result<()> {
+        let positions = self.named(digest)?;
+        let mut addition = Addition::begin(self)?;
+        for position in positions {
+            addition.envelope(position, digest, envelope)?;
+        }
+        let size = self.indexed_size()?;
+        addition.commit(size)
+    }
+
+    /// Forgets an envelope that is no longer kept, and what it said.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    pub fn forget(&mut self, digest: &[u8], envelope: &[u8]) -> Result<()> {
+        let positions = self.named(digest)?;
+        let transaction = self.transaction()?;
+        transaction
+            .execute("DELETE FROM envelope WHERE digest = ?1", params![digest])
+            .map_err(self.failed("write"))?;
+        let own = Query::Digest(digest).term();
+        for term in statement_terms(envelope).into_iter().filter(|term| *term != own) {
+            for position in &positions {
+                let row = params![term, signed(*position)?];
+                transaction
+                    .prepare_cached("DELETE FROM term WHERE term = ?1 AND position = ?2")
+                    .and_then(|mut statement| statement.execute(row))
+                    .map_err(self.failed("write"))?;
+            }
+        }
+        transaction.commit().map_err(self.failed("commit to"))
+    }
+
+    /// Finds entries below position `before`, the newest first: the log's size gives the first page.
+    ///
+    /// At most `limit` entries are looked at. `confirm` must tell whether the entry at a position is truly one, see
+    /// [`Query::matches`].
+    ///
+    /// # Errors
+    ///
+    /// What `confirm` says, and those of every function here.
+    pub fn find(
+        &self,
+        query: &Query<'_>,
+        before: u64,
+        limit: usize,
+        mut confirm: impl FnMut(u64) -> Result<bool>,
+    ) -> Result<Page> {
+        let candidates: Vec<u64> = self.rows(
+            "SELECT position FROM term WHERE term = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3",
+            params![query.term(), saturating(before), saturating(limit)],
+            |row| self.unsigned(row.get(0).map_err(self.failed("read"))?),
+        )?;
+        let next = candidates.last().copied().filter(|_| candidates.len() >= limit);
+        let mut positions = Vec::new();
+        for position in candidates {
+            if confirm(position)? {
+                positions.push(position);
+            }
+        }
+        Ok(Page { positions, next })
+    }
+
+    /// Remembers a published checkpoint, and of all of them the newest `keep`. One of the same size is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    pub fn publish(&mut self, published: &Published, keep: usize) -> Result<()> {
+        let Published { size, published_at, note } = published;
+        let transaction = self.transaction()?;
+        transaction
+            .execute(
+                "INSERT OR REPLACE INTO checkpoint (size, published_at, note) VALUES (?1, ?2, ?3)",
+                params![saturating(*size), published_at, note],
+            )
+            .and_then(|_| {
+                transaction.execute(
+                    "DELETE FROM checkpoint WHERE size <= \
+                     (SELECT size FROM checkpoint ORDER BY size DESC LIMIT 1 OFFSET ?1)",
+                    params![saturating(keep)],
+                )
+            })
+            .map_err(self.failed("write"))?;
+        transaction.commit().map_err(self.failed("commit to"))
+    }
+
+    /// Lists published checkpoints of sizes below `before`, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    pub fn history(&self, before: u64, limit: usize) -> Result<Vec<Published>> {
+        self.rows(
+            "SELECT size, published_at, note FROM checkpoint WHERE size < ?1 ORDER BY size DESC LIMIT ?2",
+            params![saturating(before), saturating(limit)],
+            |row| {
+                let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let (size, published_at, note) = read().map_err(self.failed("read"))?;
+                Ok(Published { size: self.unsigned(size)?, published_at, note })
+            },
+        )
+    }
+
+    /// Sums up the lengths of all kept envelopes, in bytes; takes time in proportion to their number.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    pub fn envelope_bytes(&self) -> Result<u64> {
+        let bytes = self.value("read", "SELECT coalesce(sum(bytes), 0) FROM envelope", [])?;
+        self.unsigned(bytes)
+    }
+
+    /// Lists the kept envelopes of the oldest entries; takes time in proportion to the number of all.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    pub fn oldest_envelopes(&self, limit: usize) -> Result<Vec<KeptEnvelope>> {
+        self.rows(
+            "SELECT digest, position, bytes FROM envelope ORDER BY position LIMIT ?1",
+            params![saturating(limit)],
+            |row| {
+                let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let (digest, position, bytes) = read().map_err(self.failed("read"))?;
+                Ok(KeptEnvelope { digest, position: self.unsigned(position)?, bytes: self.unsigned(bytes)? })
+            },
+        )
+    }
+
+    /// Gives the positions that name a digest, the oldest first, as far as an envelope is indexed for them.
+    fn named(&self, digest: &[u8]) -> Result<Vec<u64>> {
+        self.rows(
+            "SELECT position FROM term WHERE term = ?1 ORDER BY position LIMIT ?2",
+            params![Query::Digest(digest).term(), DESCRIBED_AT_ONCE],
+            |row| self.unsigned(row.get(0).map_err(self.failed("read"))?),
+        )
+    }
+
+    fn rows<T>(
+        &self,
+        query: &str,
+        parameters: impl Params,
+        read: impl Fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(query).map_err(self.failed("read"))?;
+        let mut rows = statement.query(parameters).map_err(self.failed("read"))?;
+        let mut list = Vec::new();
+        while let Some(row) = rows.next().map_err(self.failed("read"))? {
+            list.push(read(row)?);
+        }
+        Ok(list)
+    }
+
+    /// Runs a query whose answer is one value.
+    fn value<T: FromSql>(&self, action: &'static str, query: &str, parameters: impl Params) -> Result<T> {
+        self.connection
+            .query_row(query, parameters, |row| row.get(0))
+            .optional()
+            .map_err(self.failed(action))?
+            .ok_or_else(|| self.damaged("a row is missing"))
+    }
+
+    fn transaction(&self) -> Result<Transaction<'_>> {
+        Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
+            .map_err(self.failed("lock"))
+    }
+
+    fn failed(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
+        move |source| database(action, &self.path, source)
+    }
+
+    fn damaged(&self, what: &'static str) -> Error {
+        damaged(&self.path, what)
+    }
+
+    fn unsigned(&self, number: i64) -> Result<u64> {
+        u64::try_from(number).map_err(|_| self.damaged("a negative number"))
+    }
+}
+
+/// One transaction that adds entries and what envelopes say.
+struct Addition<'a> {
+    index: &'a SearchIndex,
+    transaction: Transaction<'a>,
+    /// Term and position; written at the end in the order of the table, so that its pages are visited once.
+    terms: Vec<(i64, i64)>,
+}
+
+impl<'a> Addition<'a> {
+    fn begin(index: &'a SearchIndex) -> Result<Addition<'a>> {
+        Ok(Addition { index, transaction: index.transaction()?, terms: Vec::new() })
+    }
+
+    fn has_room(&self) -> bool {
+        self.terms.len() < TERMS_AT_ONCE
+    }
+
+    fn entry(
+        &mut self,
+        position: u64,
+        body: &[u8],
+        kept: &dyn Fn(&[u8]) -> Result<Option<Vec<u8>>>,
+    ) -> Result<()> {
+        let Ok(entry) = LoggedEntry::from_body(body) else { return Ok(()) };
+        let row = signed(position)?;
+        facts::of_entry(&entry, &mut |fact| self.terms.push((fact.term(), row)));
+        match kept(entry.digest())? {
+            Some(envelope) => self.envelope(position, entry.digest(), &envelope),
+            None => Ok(()),
+        }
+    }
+
+    fn envelope(&mut self, position: u64, digest: &[u8], envelope: &[u8]) -> Result<()> {
+        let row = signed(position)?;
+        self.transaction
+            .prepare_cached("INSERT OR IGNORE INTO envelope (digest, position, bytes) VALUES (?1, ?2, ?3)")
+            .and_then(|mut statement| statement.execute(params![digest, row, saturating(envelope.len())]))
+            .map_err(self.index.failed("write"))?;
+        let first: i64 = self
+            .transaction
+            .query_row("SELECT position FROM envelope WHERE digest = ?1", params![digest], |row| row.get(0))
+            .map_err(self.index.failed("read"))?;
+        // A statement of many files, signed again and again, must not grow the index by all of them each time.
+        let count = if first == row { usize::MAX } else { REPEATED_FACTS };
+        self.terms.extend(statement_terms(envelope).into_iter().take(count).map(|term| (term, row)));
+        Ok(())
+    }
+
+    /// Writes the terms and makes the indexed size `size`.
+    fn commit(mut self, size: u64) -> Result<()> {
+        self.terms.sort_unstable();
+        let insert = || {
+            let mut statement = self
+                .transaction
+                .prepare_cached("INSERT OR IGNORE INTO term (term, position) VALUES (?1, ?2)")?;
+            for (term, position) in &self.terms {
+                statement.execute(params![term, position])?;
+            }
+            self.transaction.execute("UPDATE indexed SET size = ?1", params![saturating(size)])
+        };
+        insert().map_err(self.index.failed("write"))?;
+        self.transaction.commit().map_err(self.index.failed("commit to"))
+    }
+}
+
+fn statement_terms(envelope: &[u8]) -> Vec<i64> {
+    let mut terms = Vec::new();
+    if let Ok(envelope) = Envelope::from_text(envelope) {
+        facts::of_statement(&envelope, &mut |fact| terms.push(fact.term()));
+    }
+    terms
+}
+
+/// SQLite's integers are signed; no tree comes near the limit.
+fn signed(number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(|_| Error::Tlog(sealwax_tlog::Error::TreeFull))
+}
+
+/// For bounds, where more than the most is the most.
+fn saturating(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// Tells damage and a busy database from other failures of SQLite.
+fn database(action: &'static str, path: &Path, source: rusqlite::Error) -> Error {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            damaged(path, "SQLite finds the database malformed")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy { path: path.to_owned() },
+        _ => Error::Database { action, path: path.to_owned(), source },
+    }
+}
+
+fn damaged(path: &Path, what: &'static str) -> Error {
+    Error::damaged(path.file_name().unwrap_or_default().to_string_lossy(), what)
+}
+
+/// Without a flush at every commit: a power cut may take the newest transactions, whole, and nothing before them.
+const CONFIGURATION: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA trusted_schema = OFF;
+PRAGMA cell_size_check = ON;
+PRAGMA cache_size = -16384;
+";
+const SCHEMA: &str = "
+BEGIN IMMEDIATE;
+CREATE TABLE term (
+    term     INTEGER NOT NULL,
+    position INTEGER NOT NULL CHECK (position >= 0),
+    PRIMARY KEY (term, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE indexed (
+    id   INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    size INTEGER NOT NULL CHECK (size >= 0)
+) STRICT;
+INSERT INTO indexed (id, size) VALUES (1, 0);
+CREATE TABLE checkpoint (
+    size         INTEGER NOT NULL PRIMARY KEY CHECK (size >= 0),
+    published_at INTEGER NOT NULL,
+    note         BLOB    NOT NULL
+) STRICT;
+CREATE TABLE envelope (
+    digest   BLOB    NOT NULL PRIMARY KEY,
+    position INTEGER NOT NULL CHECK (position >= 0),
+    bytes    INTEGER NOT NULL CHECK (bytes >= 0)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+COMMIT;
+";
+const SCHEMA_VERSION: i64 = 1;
+/// How long SQLite waits for a program that holds the database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+/// What one transaction of catching up holds: few enough for memory, many enough to write each page of the table seldom.
+const ENTRIES_AT_ONCE: u64 = 65_536;
+const TERMS_AT_ONCE: usize = 1_048_576;
+/// How many facts of a statement are indexed for the entries after the first that signs it: subjects come first.
+const REPEATED_FACTS: usize = 32;
+/// For how many entries of one digest an envelope that came later is indexed.
+const DESCRIBED_AT_ONCE: i64 = 1_024;
+
+#[cfg(test)]
+mod tests;
