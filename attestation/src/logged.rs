@@ -80,6 +80,14 @@ impl LoggedEntry {
         one.into_iter().chain(many.iter().map(|signature| &signature.verifier))
     }
 
+    /// Tells whether a signature is one of the entry's.
+    pub fn has_signature(&self, signature: &[u8]) -> bool {
+        match self {
+            Self::HashedRekord(entry) => entry.signature == signature,
+            Self::Dsse(entry) => entry.signatures.iter().any(|one| one.signature == signature),
+        }
+    }
+
     /// Tells whether the digest that the entry names is that of this envelope.
     ///
     /// Nothing is said about the envelope's signature, which need not be the one of the entry.

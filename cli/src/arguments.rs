@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{completions, inspect, instance, key, man, sign, verify, witness};
+use crate::commands::{completions, inspect, instance, key, man, serve, sign, verify, witness};
 
 /// Sign machine-learning models, log the signatures, verify them offline.
 #[derive(Debug, Parser)]
@@ -24,8 +24,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Directory of the instance [default: $SEALWAX_HOME, else the platform's data directory]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Directory of the instance, or for `sign` the URL of a served one [default: $SEALWAX_HOME, else the platform's data
+    /// directory]
+    #[arg(long, global = true, value_name = "DIR|URL")]
     pub(crate) instance: Option<PathBuf>,
 
     /// Print the result as one JSON object on standard output
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     /// Be a witness for other logs: cosign what provably follows from what was seen before
     #[command(subcommand)]
     Witness(witness::Action),
+    /// Serve the instance's log to a team: Rekor v2, tiles, proofs, search
+    Serve(serve::Options),
     /// Print a shell completion script
     Completions(completions::Options),
     /// Write the man pages

@@ -5,6 +5,7 @@ pub(crate) mod inspect;
 pub(crate) mod instance;
 pub(crate) mod key;
 pub(crate) mod man;
+pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod verify;
 pub(crate) mod witness;
@@ -22,6 +23,7 @@ pub(crate) fn dispatch(arguments: Arguments, world: &World) -> Result<(), Error>
         Command::Key(action) => key::run(&action, world),
         Command::Instance(action) => instance::run(&action, world),
         Command::Witness(action) => witness::run(&action, world),
+        Command::Serve(options) => serve::run(&options, world),
         Command::Completions(options) => completions::run(&options, world),
         Command::Man(options) => man::run(&options, world),
     }

@@ -9,7 +9,8 @@ use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
 use sealwax_model::Error as ModelError;
-use sealwax_transparency_log::{Damage, Error as LogError};
+use sealwax_server::Error as ServerError;
+use sealwax_transparency_log::{Damage, Error as LogError, Mode};
 use sealwax_verify::{PolicyError, Rejection};
 use sealwax_witness::Error as WitnessError;
 
@@ -76,6 +77,10 @@ pub(crate) enum Error {
     #[error("cannot serve at {address}: {source}")]
     Serve { address: SocketAddr, source: io::Error },
     #[error("{0}")]
+    Server(sealwax_server::Error),
+    #[error("{0}")]
+    Network(String),
+    #[error("{0}")]
     Bug(String),
     #[error("cannot write the result: {0}")]
     Stdout(io::Error),
@@ -111,6 +116,8 @@ impl Error {
             | Self::LogKey { .. } => USAGE,
             Self::Witness { source, .. } if is_unusable_key(source) => USAGE,
             Self::LogDamaged { .. } => LOG_MISBEHAVED,
+            Self::Server(ServerError::Log(source)) if log_misbehaves(source) => LOG_MISBEHAVED,
+            Self::Server(ServerError::Config(_) | ServerError::Tls(_) | ServerError::Witnesses(_)) => USAGE,
             Self::Log { source, .. } if log_misbehaves(source) => LOG_MISBEHAVED,
             Self::Model { .. }
             | Self::NoBundle { .. }
@@ -120,6 +127,8 @@ impl Error {
             | Self::NotAFile { .. }
             | Self::NoTerminal
             | Self::BadInstance { .. }
+            | Self::Server(_)
+            | Self::Network(_)
             | Self::Log { .. }
             | Self::Witness { .. }
             | Self::Serve { .. }
@@ -156,7 +165,9 @@ impl Error {
             Self::BadInstance { .. } => "restore the instance from a backup",
             Self::TrustedRoot { .. } => "ask the signer for the output of `sealwax instance export`",
             Self::Policy { .. } => "docs/spec/instance.md describes the form of a policy",
-            Self::Log { source, .. } => log_hint(source)?,
+            Self::Log { source, .. } | Self::Server(ServerError::Log(source)) => log_hint(source)?,
+            Self::Server(error) => server_hint(error)?,
+            Self::Network(_) => "check the URL, and that the server runs and can be reached",
             Self::LogDamaged { .. } => "restore what is named from a backup of the same log, and check again",
             Self::NoWitness { .. } => "`sealwax witness init DIR --name NAME` makes one",
             Self::Witness { source, .. } => witness_hint(source)?,
@@ -340,6 +351,8 @@ fn log_misbehaves(error: &LogError) -> bool {
             | LogError::AnchorMissing { .. }
             | LogError::Fork { .. }
             | LogError::Overtaken
+            | LogError::Behind { .. }
+            | LogError::Contradicted { .. }
     )
 }
 
@@ -355,6 +368,17 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
         LogError::AnchorMissing { .. } => {
             "nothing was signed: without it the log does not know what it signed last; restore anchor.db from its newest backup"
         }
+        LogError::Behind { .. } => {
+            "nothing was signed: restore the newest copy of the log; if it is lost, freeze this one and start the next shard with `sealwax log freeze --next`"
+        }
+        LogError::NotLive { mode: Mode::Restored } => {
+            "set log.anchor or [witnesses] in serve.toml to what remembers its last checkpoint, and serve; or start the next shard with `sealwax log freeze --next`"
+        }
+        LogError::NotLive { .. } => {
+            "it can be read and verified; `sealwax log freeze --next` starts the next shard"
+        }
+        LogError::Unpublished => "start `sealwax serve` with the witnesses, which publishes it",
+        LogError::Contradicted { .. } => "stop using this log and keep it as evidence; make a new instance",
         LogError::Fork { .. } => "stop using this log and keep it as evidence; make a new instance",
         LogError::Overtaken => "run the same command again",
         LogError::WrongKey { .. } => {
@@ -388,6 +412,20 @@ fn witness_hint(error: &WitnessError) -> Option<&'static str> {
         WitnessError::NoClock => "set the clock",
         WitnessError::Io { source, .. } => io_hint(source)?,
         WitnessError::Database { .. } => "check the disk's free space and permissions",
+        _ => return None,
+    })
+}
+
+fn server_hint(error: &ServerError) -> Option<&'static str> {
+    Some(match error {
+        ServerError::Config(_) => "docs/spec/server.md describes every setting",
+        ServerError::Listen { .. } => {
+            "choose another address with --listen; ports below 1024 need privileges"
+        }
+        ServerError::Tls(_) => "give a PEM chain, leaf first, and the leaf's unencrypted PEM key",
+        ServerError::Unconfirmed { .. } => {
+            "start the witnesses, or take require = true out of [witnesses] and go without their word"
+        }
         _ => return None,
     })
 }

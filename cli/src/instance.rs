@@ -6,6 +6,7 @@
 //! <dir>/keys/log.pem         the log's key, 0600
 //! <dir>/log/                 the log (see the transparency-log room)
 //! <dir>/trusted_root.json    what others need to believe the log
+//! <dir>/serve.toml           the server's settings, if there are any
 //! <dir>/policy.json          whose signatures this instance trusts
 //! ```
 
@@ -19,7 +20,7 @@ use serde_json::json;
 use sealwax_attestation::json::{Json, Limits, parse};
 use sealwax_attestation::{LogInstance, TrustedRoot};
 use sealwax_keys::{KeyKind, SecretKey};
-use sealwax_transparency_log::{Log, LogKey, LogView};
+use sealwax_transparency_log::{Guards, Log, LogKey, LogView};
 use sealwax_verify::{Policy, TrustedKey};
 
 use crate::error::Error;
@@ -114,6 +115,22 @@ impl Instance {
         self.dir.join(LOG)
     }
 
+    /// The server's settings: a file of the instance, if it is there.
+    pub(crate) fn server_settings_path(&self) -> PathBuf {
+        self.dir.join(SERVER_SETTINGS)
+    }
+
+    /// The log of this instance in its trusted root.
+    ///
+    /// # Errors
+    /// [`Error::BadInstance`] where it is not there.
+    pub(crate) fn own_log(&self) -> Result<LogInstance, Error> {
+        let path = self.trusted_root_path();
+        let own = self.trusted_root()?.logs.into_iter().find(|log| log.origin == self.origin);
+        let reason = format!("does not hold the instance's own log {}", self.origin);
+        own.ok_or(Error::BadInstance { path, reason })
+    }
+
     /// The logs that this instance trusts: its own.
     pub(crate) fn trusted_root(&self) -> Result<TrustedRoot, Error> {
         read_trusted_root(&self.trusted_root_path()).map_err(missing_part)
@@ -126,14 +143,25 @@ impl Instance {
 
     /// Opens the log for writing, waiting a while for another writer to finish.
     pub(crate) fn log(&self, world: &World) -> Result<Log, Error> {
-        let key_path = self.dir.join(LOG_KEY);
-        let key = key_files::read_secret(&key_path, &key_files::PassphraseOptions::default(), world)?;
+        self.guarded_log(Guards::default(), world)
+    }
+
+    /// Reads the key of the instance's log.
+    pub(crate) fn log_key(&self, world: &World) -> Result<LogKey, Error> {
+        let path = self.dir.join(LOG_KEY);
+        let key = key_files::read_secret(&path, &key_files::PassphraseOptions::default(), world)?;
+        LogKey::new(&self.origin, key).map_err(|source| Error::Log { path, source })
+    }
+
+    /// Opens the log for writing under further guards.
+    pub(crate) fn guarded_log(&self, guards: Guards, world: &World) -> Result<Log, Error> {
+        let key = self.log_key(world)?;
         let path = self.log_path();
         let wait = |tries: u32| {
             world.pause();
             tries < LOCK_TRIES
         };
-        let opened = LogKey::new(&self.origin, key).and_then(|key| Log::open(&path, key, wait));
+        let opened = Log::open_guarded(&path, key, guards, wait);
         let (log, recovery) = opened.map_err(|source| Error::Log { path, source })?;
         if recovery.published_batch {
             world.terminal.say(
@@ -149,18 +177,20 @@ impl Instance {
                 "the log's index was damaged and has been rebuilt from its tiles",
             );
         }
+        if recovery.reconciled {
+            let what = "the anchor confirms that the restored log is its newest state; it signs again";
+            world.terminal.say(Tone::Plain, "note:", what);
+        }
         Ok(log)
     }
 
     /// Opens the log for reading.
     pub(crate) fn log_view(&self) -> Result<LogView, Error> {
         let root_path = self.trusted_root_path();
-        let root = self.trusted_root()?;
-        let own = root.logs.iter().find(|log| log.origin == self.origin);
-        let reason = || format!("does not hold the instance's own log {}", self.origin);
-        let own = own.ok_or_else(|| Error::BadInstance { path: root_path.clone(), reason: reason() })?;
-        let key =
-            own.verifier_key().map_err(|source| Error::TrustedRoot { path: root_path.clone(), source })?;
+        let key = self
+            .own_log()?
+            .verifier_key()
+            .map_err(|source| Error::TrustedRoot { path: root_path, source })?;
         let path = self.log_path();
         LogView::open(&path, &key).map_err(|source| Error::Log { path, source })
     }
@@ -273,6 +303,7 @@ const LOG_KEY: &str = "keys/log.pem";
 const TRUSTED_ROOT: &str = "trusted_root.json";
 const POLICY: &str = "policy.json";
 const LOG: &str = "log";
+const SERVER_SETTINGS: &str = "serve.toml";
 /// The largest policy or trusted root that is read, in bytes.
 pub(crate) const MAX_SETTINGS: u64 = 4 << 20;
 

@@ -78,18 +78,26 @@ pub(crate) fn read_secret(
     passphrase: &PassphraseOptions,
     world: &World,
 ) -> Result<SecretKey, Error> {
+    let text = read_private_text(path)?;
+    let key_error = |source| Error::Key { path: path.to_owned(), source };
+    match KeyFile::parse(&text).map_err(key_error)? {
+        KeyFile::Plain(key) => Ok(key),
+        KeyFile::Encrypted(key) => key.decrypt(&passphrase.get(world, path)?).map_err(key_error),
+    }
+}
+
+/// Reads the text of a private key that nobody but its owner can read.
+///
+/// # Errors
+/// As [`read_secret`], except for what the text says.
+pub(crate) fn read_private_text(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let file = open_regular(path)?;
     let metadata = file.metadata().map_err(|source| io_error("read", path, source))?;
     // Checked on the open file, so that the path cannot be exchanged between check and use (attack K05).
     if metadata.mode() & 0o077 != 0 {
         return Err(Error::KeyExposed { path: path.to_owned(), mode: metadata.mode() & 0o777 });
     }
-    let text = Zeroizing::new(read_file(file, path, MAX_KEY_FILE)?);
-    let key_error = |source| Error::Key { path: path.to_owned(), source };
-    match KeyFile::parse(&text).map_err(key_error)? {
-        KeyFile::Plain(key) => Ok(key),
-        KeyFile::Encrypted(key) => key.decrypt(&passphrase.get(world, path)?).map_err(key_error),
-    }
+    read_file(file, path, MAX_KEY_FILE).map(Zeroizing::new)
 }
 
 /// Reads a public key.

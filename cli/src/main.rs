@@ -5,6 +5,7 @@ mod commands;
 mod error;
 mod escape;
 mod files;
+mod http;
 mod instance;
 mod key_files;
 mod progress;

@@ -5,6 +5,9 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use sealwax_server::config::{Level, Messages};
+use tracing_subscriber::filter::LevelFilter;
+
 use crate::error::Error;
 use crate::escape::{escape, escape_json};
 
@@ -82,6 +85,17 @@ impl Terminal {
         self.raw(&escape_json(&format!("{value:#}\n")))
     }
 
+    /// Prints one of several JSON objects, on a line of its own, where that was asked for.
+    ///
+    /// # Errors
+    /// As [`Terminal::result`].
+    pub(crate) fn json_line(&self, value: &serde_json::Value) -> Result<(), Error> {
+        if !self.json {
+            return Ok(());
+        }
+        self.raw(&escape_json(&format!("{value}\n")))
+    }
+
     /// Prints bytes of our own making as they are, such as a PEM file or a completion script.
     ///
     /// # Errors
@@ -90,6 +104,20 @@ impl Terminal {
         let mut stdout = io::stdout();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::Stdout)
     }
+}
+
+/// Sends a server's messages to standard error: text for people, or one JSON object a line. Field values are escaped by the
+/// formatters, which write strings that come from outside in quotes.
+pub(crate) fn start_messages(messages: Messages) {
+    let level = match messages.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    };
+    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(level);
+    // A second server in one process does not happen; if it did, the first one's messages go on.
+    let _ = if messages.json { builder.json().try_init() } else { builder.try_init() };
 }
 
 fn paint(colour: bool, tone: Tone, label: &str) -> String {

@@ -30,6 +30,11 @@ impl World {
         Timestamp::try_from(std::time::SystemTime::now()).unwrap_or(Timestamp::MAX)
     }
 
+    /// Waits, for something to change elsewhere.
+    pub(crate) fn wait(&self, time: std::time::Duration) {
+        std::thread::sleep(time);
+    }
+
     /// Waits a little, for a lock that another process holds.
     pub(crate) fn pause(&self) {
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -40,9 +45,28 @@ impl World {
     /// # Errors
     /// [`Error::NoHome`] where none of them is set, or the home directory is relative.
     pub(crate) fn instance_dir(&self) -> Result<PathBuf, Error> {
-        if let Some(dir) = &self.instance {
-            return Ok(dir.clone());
+        if let Some(url) = self.served_instance() {
+            return Err(Error::Usage(format!(
+                "{url}: this needs an instance on this machine, not a served one"
+            )));
         }
+        match &self.instance {
+            Some(dir) => Ok(dir.clone()),
+            None => self.own_instance_dir(),
+        }
+    }
+
+    /// The instance that is served elsewhere, where the option names one by its URL.
+    pub(crate) fn served_instance(&self) -> Option<&str> {
+        let text = self.instance.as_ref()?.to_str()?;
+        (text.starts_with("https://") || text.starts_with("http://")).then(|| text.trim_end_matches('/'))
+    }
+
+    /// The person's own instance directory, whatever the option says.
+    ///
+    /// # Errors
+    /// As [`World::instance_dir`].
+    pub(crate) fn own_instance_dir(&self) -> Result<PathBuf, Error> {
         if let Some(dir) = variable("SEALWAX_HOME") {
             return Ok(PathBuf::from(dir));
         }

@@ -38,9 +38,6 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// `INVALID_ARGUMENT` of gRPC.
-    pub(crate) const CODE: u32 = 3;
-
     fn new(message: &'static str, detail: impl ToString) -> Self {
         Self { message, detail: detail.to_string() }
     }

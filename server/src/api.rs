@@ -58,7 +58,8 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .route("/search", get(queries::search))
         .route("/envelopes/{digest}", get(queries::envelope))
         .route("/envelopes", post(submit::envelope));
-    let largest = config.limits.submission_bytes.max(usize::try_from(config.envelopes.max_bytes).unwrap_or(0));
+    let largest =
+        config.limits.submission_bytes.max(usize::try_from(config.envelopes.max_bytes).unwrap_or(0));
     let mut router = Router::new()
         .merge(tiles::routes())
         .nest("/api/v2", tiles::routes())

@@ -34,7 +34,8 @@ impl Face {
         tls: Option<TlsAcceptor>,
         limits: &Limits,
     ) -> Result<Face, Error> {
-        let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
         Ok(Face { listener, tls, limits: limits.clone() })
     }
 

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use sealwax_tlog::WitnessPolicy;
-use sealwax_transparency_log::{Error as LogError, Log, LogView, Mode, SearchIndex};
+use sealwax_transparency_log::{Log, SearchIndex};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -56,8 +56,7 @@ pub struct Parts {
 /// [`Error`]; [`Error::Log`] with a failed flush means that the process must end, because the system may show it what is not
 /// stored.
 pub fn serve(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) -> Result<(), Error> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(run(parts, config, started))
 }
 
@@ -74,7 +73,9 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
     let key = log.verifier_key().clone();
     let metrics = Arc::new(metrics::Metrics::default());
     let cosigners = witnesses
-        .map(|(policy, post)| Cosigners::new(policy, &key, post).map_err(|bad| Error::Config(bad.to_string())))
+        .map(|(policy, post)| {
+            Cosigners::new(policy, &key, post).map_err(|bad| Error::Config(bad.to_string()))
+        })
         .transpose()?;
     let require_quorum = config.witnesses.as_ref().is_some_and(|witnesses| witnesses.require);
     let index = Arc::new(Mutex::new(index));

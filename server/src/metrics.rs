@@ -100,7 +100,11 @@ impl Metrics {
 
     pub(crate) fn committed(&self, placed: &[Placed], took: Duration) {
         for placed in placed {
-            if placed.existing { self.duplicates.inc() } else { self.entries.inc() };
+            if placed.existing {
+                self.duplicates.inc()
+            } else {
+                self.entries.inc()
+            };
         }
         self.commits.inc();
         self.commit_duration.observe(took.as_secs_f64());

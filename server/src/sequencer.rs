@@ -148,7 +148,9 @@ impl Sequencer {
                 self.log.reconciled()?;
             }
             Ok(()) => {}
-            Err(error) if self.require_quorum => return Err(Error::Unconfirmed { reason: error.to_string() }),
+            Err(error) if self.require_quorum => {
+                return Err(Error::Unconfirmed { reason: error.to_string() });
+            }
             Err(error) => tracing::warn!(%error, "too few witnesses answered to confirm the log's state"),
         }
         self.log.publish(&collected.note)?;
@@ -319,7 +321,11 @@ fn refuse(batch: Vec<Submission>, unavailable: Unavailable) {
     }
 }
 
-fn open_view(directory: &std::path::Path, key: &VerifierKey, cache: &Arc<TileCache>) -> Result<LogView, LogError> {
+fn open_view(
+    directory: &std::path::Path,
+    key: &VerifierKey,
+    cache: &Arc<TileCache>,
+) -> Result<LogView, LogError> {
     Ok(LogView::open(directory, key)?.with_cache(Arc::clone(cache)))
 }
 

@@ -50,7 +50,7 @@ pub use check::{Damage, Report};
 pub use error::{Action, Error, Part, Result};
 pub use log::{Guards, Log, LogKey, NewEntry, Placed, Receipt, Recovery};
 pub use outpost::Outpost;
-pub use search::{KeptEnvelope, Page, Published, Query, SearchIndex};
+pub use search::{Page, Published, Query, SearchIndex};
 pub use storage::{Directory, Storage};
 pub use tree::TileCache;
 pub use view::LogView;

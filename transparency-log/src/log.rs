@@ -627,7 +627,10 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     }
 
     fn tell_outposts(&self, ready: &Ready) -> Result<()> {
-        self.guards.outposts.iter().try_for_each(|outpost| outpost.store(&ready.checkpoint.origin, &ready.note))
+        self.guards
+            .outposts
+            .iter()
+            .try_for_each(|outpost| outpost.store(&ready.checkpoint.origin, &ready.note))
     }
 
     /// Takes the state out and puts it back only after success, so that every way of failing leaves the log stopped.
@@ -683,8 +686,9 @@ impl LogKey {
 
     /// Tells whether a note is the one that was signed, byte for byte, with at most others' signatures below the log's one.
     fn is_signed_note(&self, note: &[u8], signed: &[u8]) -> bool {
-        let own =
-            |line: &&NoteSignature| line.name() == self.verifier.name() && line.key_id() == self.verifier.key_id();
+        let own = |line: &&NoteSignature| {
+            line.name() == self.verifier.name() && line.key_id() == self.verifier.key_id()
+        };
         note.starts_with(signed)
             && SignedNote::parse(note).is_ok_and(|note| note.signatures().iter().filter(own).count() == 1)
     }

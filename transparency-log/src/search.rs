@@ -20,7 +20,7 @@ use rusqlite::{
     params,
 };
 use sealwax_attestation::{Envelope, LoggedEntry};
-use sealwax_tlog::Tile;
+use sealwax_tlog::{Hash, Tile};
 
 use crate::error::{Action, Error, Result};
 use crate::storage::{Storage, create_new};
@@ -59,15 +59,11 @@ pub struct Published {
     pub note: Vec<u8>,
 }
 
-/// An envelope that is kept beside the log.
+/// An envelope that is kept beside the log: the digest under which it is stored, and its length in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptEnvelope {
-    /// The digest under which it is stored.
-    pub digest: Vec<u8>,
-    /// The first entry that names the digest.
-    pub position: u64,
-    /// Its length in bytes.
-    pub bytes: u64,
+struct KeptEnvelope {
+    digest: Vec<u8>,
+    bytes: u64,
 }
 
 impl SearchIndex {
@@ -198,29 +194,68 @@ impl SearchIndex {
         addition.commit(next.max(size))
     }
 
-    /// Adds what an envelope says, for the entries that name its digest, and remembers that it is kept.
+    /// Keeps the envelope behind a digest: stores it beside the log, and indexes what it says for the entries that name the
+    /// digest. `Ok(false)` where it would make all envelopes together exceed `most` bytes.
     ///
-    /// That it is the envelope of that digest is for the caller to know. Nothing happens where no entry names the digest.
+    /// That it is the envelope of that digest is for the caller to know. One that is kept already is not replaced.
     ///
     /// # Errors
     ///
-    /// Those of every function here.
-    pub fn describe(&mut self, digest: &[u8], envelope: &[u8]) -> Result<()> {
+    /// Those of the storage and of every function here.
+    pub fn keep<S: Storage>(
+        &mut self,
+        storage: &S,
+        digest: &[u8],
+        envelope: &[u8],
+        most: u64,
+    ) -> Result<bool> {
+        let name = envelope_name(digest);
+        if storage.read(&name)?.is_none() {
+            let bytes = u64::try_from(envelope.len()).unwrap_or(u64::MAX);
+            if self.envelope_bytes()?.saturating_add(bytes) > most {
+                return Ok(false);
+            }
+            storage.write(&name, envelope)?;
+        }
         let positions = self.named(digest)?;
         let mut addition = Addition::begin(self)?;
         for position in positions {
             addition.envelope(position, digest, envelope)?;
         }
         let size = self.indexed_size()?;
-        addition.commit(size)
+        addition.commit(size)?;
+        Ok(true)
     }
 
-    /// Forgets an envelope that is no longer kept, and what it said.
+    /// Removes the envelopes of the oldest entries until all together have at most `most` bytes; says how many went.
     ///
     /// # Errors
     ///
-    /// Those of every function here.
-    pub fn forget(&mut self, digest: &[u8], envelope: &[u8]) -> Result<()> {
+    /// Those of the storage and of every function here.
+    pub fn prune<S: Storage>(&mut self, storage: &S, most: u64) -> Result<u64> {
+        let mut total = self.envelope_bytes()?;
+        let mut removed = 0u64;
+        while total > most {
+            let oldest = self.oldest_envelopes(PRUNED_AT_ONCE)?;
+            if oldest.is_empty() {
+                break;
+            }
+            for KeptEnvelope { digest, bytes, .. } in oldest {
+                if total <= most {
+                    break;
+                }
+                let name = envelope_name(&digest);
+                self.forget(&digest, &storage.read(&name)?.unwrap_or_default())?;
+                storage.remove(&name)?;
+                total = total.saturating_sub(bytes);
+                removed = removed.saturating_add(1);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Forgets an envelope that is no longer kept, and what it said.
+    fn forget(&self, digest: &[u8], envelope: &[u8]) -> Result<()> {
         let positions = self.named(digest)?;
         let transaction = self.transaction()?;
         transaction
@@ -229,10 +264,9 @@ impl SearchIndex {
         let own = Query::Digest(digest).term();
         for term in statement_terms(envelope).into_iter().filter(|term| *term != own) {
             for position in &positions {
-                let row = params![term, signed(*position)?];
                 transaction
                     .prepare_cached("DELETE FROM term WHERE term = ?1 AND position = ?2")
-                    .and_then(|mut statement| statement.execute(row))
+                    .and_then(|mut statement| statement.execute(params![term, saturating(*position)]))
                     .map_err(self.failed("write"))?;
             }
         }
@@ -321,18 +355,14 @@ impl SearchIndex {
     }
 
     /// Lists the kept envelopes of the oldest entries; takes time in proportion to the number of all.
-    ///
-    /// # Errors
-    ///
-    /// Those of every function here.
-    pub fn oldest_envelopes(&self, limit: usize) -> Result<Vec<KeptEnvelope>> {
+    fn oldest_envelopes(&self, limit: usize) -> Result<Vec<KeptEnvelope>> {
         self.rows(
-            "SELECT digest, position, bytes FROM envelope ORDER BY position LIMIT ?1",
+            "SELECT digest, bytes FROM envelope ORDER BY position LIMIT ?1",
             params![saturating(limit)],
             |row| {
-                let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-                let (digest, position, bytes) = read().map_err(self.failed("read"))?;
-                Ok(KeptEnvelope { digest, position: self.unsigned(position)?, bytes: self.unsigned(bytes)? })
+                let read = || Ok((row.get(0)?, row.get(1)?));
+                let (digest, bytes) = read().map_err(self.failed("read"))?;
+                Ok(KeptEnvelope { digest, bytes: self.unsigned(bytes)? })
             },
         )
     }
@@ -411,8 +441,9 @@ impl<'a> Addition<'a> {
         body: &[u8],
         kept: &dyn Fn(&[u8]) -> Result<Option<Vec<u8>>>,
     ) -> Result<()> {
-        let Ok(entry) = LoggedEntry::from_body(body) else { return Ok(()) };
         let row = signed(position)?;
+        self.terms.push((Query::Leaf(Hash::leaf(body).as_bytes()).term(), row));
+        let Ok(entry) = LoggedEntry::from_body(body) else { return Ok(()) };
         facts::of_entry(&entry, &mut |fact| self.terms.push((fact.term(), row)));
         match kept(entry.digest())? {
             Some(envelope) => self.envelope(position, entry.digest(), &envelope),
@@ -527,6 +558,8 @@ const ENTRIES_AT_ONCE: u64 = 65_536;
 const TERMS_AT_ONCE: usize = 1_048_576;
 /// How many facts of a statement are indexed for the entries after the first that signs it: subjects come first.
 const REPEATED_FACTS: usize = 32;
+/// How many envelopes are listed at a time to prune them.
+const PRUNED_AT_ONCE: usize = 1_024;
 /// For how many entries of one digest an envelope that came later is indexed.
 const DESCRIBED_AT_ONCE: i64 = 1_024;
 

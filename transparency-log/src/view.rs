@@ -82,7 +82,9 @@ impl<S: Storage> LogView<S> {
     pub fn tile(&self, tile: &Tile) -> Result<Option<Vec<u8>>> {
         // The tree has a tile where the last of its nodes, or its last entry, exists.
         match tile.widest(self.checkpoint.size) {
-            Some(widest) if tile.width() <= widest.width() => tree::read_narrowed(&self.storage, tile, &widest).map(Some),
+            Some(widest) if tile.width() <= widest.width() => {
+                tree::read_narrowed(&self.storage, tile, &widest).map(Some)
+            }
             _ => Ok(None),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use sealwax_attestation::Envelope;
+use sealwax_attestation::{Envelope, LogService, SigningConfig};
 use sealwax_keys::{HashAlgorithm, PublicKey};
 use sealwax_verify::Signers;
 
@@ -17,6 +17,7 @@ use crate::terminal::{Tone, count};
 use crate::world::World;
 
 use super::key::fingerprint;
+use super::serve::read_settings;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
@@ -49,6 +50,10 @@ pub(crate) struct Export {
     /// Directory to write to; made if needed, files in it are not overwritten
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+
+    /// Where the instance is served, for the signing configuration [default: as serve.toml says, else none is written]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
 pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
@@ -172,11 +177,21 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
         |path: PathBuf| Ok(String::from_utf8_lossy(&files::read_capped(&path, MAX_SETTINGS)?).into_owned());
     let directory = &options.directory;
     std::fs::create_dir_all(directory).map_err(|source| io_error("create", directory, source))?;
-    let files = [
+    let mut files = vec![
         ("trusted_root.json", text(instance.trusted_root_path())?),
         ("policy.json", text(instance.policy_path())?),
         ("signing.pub", key),
     ];
+    if let Some(url) = served_at(options, &instance)? {
+        let log = instance.own_log()?;
+        let service = LogService {
+            url,
+            valid_from: log.valid_from,
+            valid_until: log.valid_until,
+            operator: log.origin,
+        };
+        files.push(("signing_config.json", SigningConfig { logs: vec![service] }.to_json()));
+    }
     // All or nothing: none is written where one of them is there.
     if let Some(path) =
         files.iter().map(|(name, _)| directory.join(name)).find(|path| path.symlink_metadata().is_ok())
@@ -195,6 +210,17 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
     let names: Vec<String> =
         files.iter().map(|(name, _)| directory.join(name).display().to_string()).collect();
     world.terminal.json(&json!({"files": names}))
+}
+
+/// Where the instance is served: as was said, or as its settings say.
+fn served_at(options: &Export, instance: &Instance) -> Result<Option<String>, Error> {
+    match &options.url {
+        Some(url) => Ok(Some(url.trim_end_matches('/').to_owned())),
+        None if instance.server_settings_path().is_file() => {
+            Ok(Some(read_settings(instance, None)?.public_url()))
+        }
+        None => Ok(None),
+    }
 }
 
 fn public_key(instance: &Instance) -> Result<PublicKey, Error> {

@@ -2,8 +2,8 @@
 
 use std::sync::PoisonError;
 
-use axum::extract::{Path, Query as Parameters, State};
 use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query as Parameters, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
@@ -32,7 +32,10 @@ pub(super) struct Inclusion {
 }
 
 /// `GET proof/inclusion?index=…|leaf=…[&size=…]`
-pub(super) async fn inclusion(State(site): State<Site>, asked: Asked<Inclusion>) -> Result<Response, Refusal> {
+pub(super) async fn inclusion(
+    State(site): State<Site>,
+    asked: Asked<Inclusion>,
+) -> Result<Response, Refusal> {
     let asked = asked.map_err(|error| Refusal::bad_request(error.body_text()))?.0;
     blocking(move || {
         let view = site.view();
@@ -102,7 +105,10 @@ pub(super) struct History {
 }
 
 /// `GET checkpoints[?before=…][&limit=…]`: the newest first.
-pub(super) async fn checkpoints(State(site): State<Site>, asked: Asked<History>) -> Result<Response, Refusal> {
+pub(super) async fn checkpoints(
+    State(site): State<Site>,
+    asked: Asked<History>,
+) -> Result<Response, Refusal> {
     let History { before, limit } = asked.map_err(|error| Refusal::bad_request(error.body_text()))?.0;
     let limit = page(limit)?;
     blocking(move || {
@@ -260,7 +266,9 @@ fn signer(verifier: &Verifier) -> Value {
         Verifier::Certificate(der) => Certificate::from_der(der).map_or(Value::Null, |certificate| {
             let names = certificate.subject_alternative_names();
             let text = |name: &SubjectName| match name {
-                SubjectName::Email(text) | SubjectName::Uri(text) | SubjectName::Dns(text) => Some(text.clone()),
+                SubjectName::Email(text) | SubjectName::Uri(text) | SubjectName::Dns(text) => {
+                    Some(text.clone())
+                }
                 _ => None,
             };
             let mut signer = key(certificate.public_key());

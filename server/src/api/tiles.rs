@@ -16,7 +16,8 @@ pub(super) fn routes() -> Router<Site> {
 
 async fn checkpoint(State(site): State<Site>) -> Response {
     let note = site.view().note().to_vec();
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, NEVER)], note).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, NEVER)], note)
+        .into_response()
 }
 
 /// Serves a tile of any width that the published tree has or had, full ones cut down where the partial one is gone.

@@ -220,8 +220,9 @@ fn a_public_tile_log_is_rebuilt_from_its_entries() {
         roots.push(checkpoint.root);
     }
     assert_eq!(state.root, edge.root().to_base64());
-    let reader =
-        TileHashes::new(state.size, |tile: &Tile| TileRows::decode(tile, &vectors::read(folder.join(tile.path()))).map(Arc::new));
+    let reader = TileHashes::new(state.size, |tile: &Tile| {
+        TileRows::decode(tile, &vectors::read(folder.join(tile.path()))).map(Arc::new)
+    });
     for (old, root) in (0u64..).zip(&roots) {
         assert_eq!(proof::root(&reader, old).unwrap(), *root);
         let path = proof::prove_consistency(&reader, old, state.size).unwrap();

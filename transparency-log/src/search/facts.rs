@@ -3,12 +3,15 @@
 use sealwax_attestation::json::{Json, Limits, Object, parse};
 use sealwax_attestation::{Envelope, Error, IN_TOTO_PAYLOAD_TYPE, LoggedEntry, Verifier};
 use sealwax_keys::{Certificate, SubjectName};
+use sealwax_tlog::Hash;
 use sha2::{Digest, Sha256};
 
 /// What entries are searched by, and equally one fact about an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Query<'a> {
+    /// The entry's leaf hash (RFC 6962 section 2.1). Every entry has this fact, also one that cannot be read.
+    Leaf(&'a [u8; 32]),
     /// A digest: of what was signed, or of a subject or file that the signed statement names.
     Digest(&'a [u8]),
     /// SHA-256 of a SubjectPublicKeyInfo, also of the key inside a certificate.
@@ -25,6 +28,9 @@ impl Query<'_> {
     ///
     /// An envelope that is not the one whose digest the entry names counts as none.
     pub fn matches(&self, body: &[u8], envelope: Option<&[u8]>) -> bool {
+        if let Self::Leaf(leaf) = self {
+            return Hash::leaf(body).as_bytes() == *leaf;
+        }
         let Ok(entry) = LoggedEntry::from_body(body) else { return false };
         let mut found = false;
         let mut compare = |fact: Query<'_>| found |= fact == *self;
@@ -44,6 +50,7 @@ impl Query<'_> {
             Self::Key(fingerprint) => (1, *fingerprint),
             Self::Identity(name) => (2, name),
             Self::Subject(name) => (3, name.as_bytes()),
+            Self::Leaf(leaf) => (4, *leaf),
         };
         let hash = Sha256::new().chain_update([kind]).chain_update(value).finalize();
         let mut first = [0; 8];

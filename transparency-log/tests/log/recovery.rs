@@ -192,7 +192,9 @@ fn s10_only_a_live_log_commits_and_a_frozen_one_stays_frozen() {
     let mut anchor = SqliteAnchor::create(&path).unwrap();
     assert_eq!(anchor.mode().unwrap(), Mode::Live);
     assert!(matches!(anchor.set_mode(Mode::Restored), Err(Error::NotFound { .. })));
-    anchor.initialise(&Anchored { size: 0, checkpoint: b"first".to_vec(), staged: None }, Mode::Live).unwrap();
+    anchor
+        .initialise(&Anchored { size: 0, checkpoint: b"first".to_vec(), staged: None }, Mode::Live)
+        .unwrap();
     let leaf = [sealwax_tlog::Hash::leaf(b"leaf")];
     let next = Anchored { size: 1, checkpoint: b"second".to_vec(), staged: Some("staging/1".into()) };
     let raw = rusqlite::Connection::open(&path).unwrap();
@@ -213,7 +215,9 @@ fn s10_only_a_live_log_commits_and_a_frozen_one_stays_frozen() {
 
     let path = world.path().join("other.db");
     let mut anchor = SqliteAnchor::create(&path).unwrap();
-    anchor.initialise(&Anchored { size: 0, checkpoint: b"first".to_vec(), staged: None }, Mode::Live).unwrap();
+    anchor
+        .initialise(&Anchored { size: 0, checkpoint: b"first".to_vec(), staged: None }, Mode::Live)
+        .unwrap();
     anchor.set_mode(Mode::Restored).unwrap();
     anchor.set_mode(Mode::Live).unwrap();
     anchor.swap(b"first", &next, &leaf).unwrap();

@@ -1,0 +1,169 @@
+//! `sealwax serve`: the instance's log as a service.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use sealwax_server::{Config, Parts, Post, config};
+use sealwax_tlog::WitnessPolicy;
+use sealwax_transparency_log::{Directory, Error as LogError, Guards, Outpost, SearchIndex};
+
+use crate::error::Error;
+use crate::files;
+use crate::http::Http;
+use crate::instance::{Instance, MAX_SETTINGS};
+use crate::key_files;
+use crate::terminal::{Tone, count, start_messages};
+use crate::world::World;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The settings [default: serve.toml of the instance, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Where to listen [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+
+    /// How others reach the server, for what `instance export` writes [default: made from --listen]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
+    /// Terminate TLS with this chain (PEM, leaf first)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+
+    /// The chain's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+
+    /// Serve plain HTTP to other machines, because something in front terminates TLS
+    #[arg(long)]
+    plain_http: bool,
+}
+
+pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
+    let instance = Instance::open(&world.instance_dir()?)?;
+    let config = settings(options, &instance)?;
+    let beside = instance.dir().to_owned();
+    let tls = config.tls.as_ref().map(|tls| read_tls(&beside, tls)).transpose()?;
+    let witnesses = config.witnesses.as_ref().map(|settings| witnesses(&beside, settings)).transpose()?;
+    let outposts =
+        config.log.anchor.iter().map(|path| outpost(&beside.join(path))).collect::<Result<_, _>>()?;
+    let hold = config.witnesses.as_ref().is_some_and(|witnesses| witnesses.require);
+    start_messages(config.messages);
+
+    let log = instance.guarded_log(Guards { outposts, hold }, world)?;
+    let directory = instance.log_path();
+    let size = log.checkpoint().map_err(|source| Error::Log { path: directory.clone(), source })?.size;
+    let index = open_index(&directory, size, world)?;
+    let lookup = SearchIndex::open(&directory.join(INDEX));
+    let lookup = lookup.map_err(|source| Error::Log { path: directory.clone(), source })?;
+    let parts = Parts { log, directory, index, lookup, witnesses, tls };
+    let started = |address: SocketAddr| {
+        let url = config.url.clone().unwrap_or_else(|| with_address(&config, address));
+        let what = format!("{}, {}, at {url}", instance.origin(), count(size, "entry"));
+        world.terminal.say(Tone::Good, "serving ", &what);
+        // Standard output may be closed; that is no reason not to serve.
+        let _ = world.terminal.json_line(
+            &json!({"serving": instance.origin(), "url": url, "address": address.to_string(), "size": size}),
+        );
+    };
+    sealwax_server::serve(parts, &config, started).map_err(Error::Server)
+}
+
+/// The settings: the file, and over it what was typed.
+pub(crate) fn settings(options: &Options, instance: &Instance) -> Result<Config, Error> {
+    let mut config = read_settings(instance, options.config.as_deref())?;
+    if let Some(listen) = options.listen {
+        config.listen = listen;
+    }
+    if let Some(url) = &options.url {
+        config.url = Some(url.clone());
+    }
+    if let (Some(certificate), Some(key)) = (&options.tls_certificate, &options.tls_key) {
+        config.tls = Some(config::Tls { certificate: absolute(certificate), key: absolute(key) });
+    }
+    config.plain_http |= options.plain_http;
+    config.check().map_err(Error::Server)?;
+    Ok(config)
+}
+
+/// Reads the settings file: the one named, else the instance's, else none.
+pub(crate) fn read_settings(instance: &Instance, named: Option<&Path>) -> Result<Config, Error> {
+    let own = instance.server_settings_path();
+    let path = match named {
+        Some(path) => path,
+        None if own.is_file() => &own,
+        None => return Ok(Config::default()),
+    };
+    let text = files::read_capped(path, MAX_SETTINGS)?;
+    let text =
+        std::str::from_utf8(&text).map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
+    Config::parse(text).map_err(|error| match error {
+        sealwax_server::Error::Config(what) => Error::Usage(format!("{}: {what}", path.display())),
+        other => Error::Server(other),
+    })
+}
+
+/// Opens the search index and brings it up to date; one that cannot be used is made anew.
+fn open_index(directory: &Path, size: u64, world: &World) -> Result<SearchIndex, Error> {
+    let path = directory.join(INDEX);
+    let storage = Directory::reader(directory);
+    let opened = SearchIndex::open(&path).and_then(|mut index| {
+        index.catch_up(&storage, size)?;
+        Ok(index)
+    });
+    let usable = match opened {
+        Err(LogError::Damaged { .. }) => {
+            let what = "the search index was damaged and is made anew from the log";
+            world.terminal.say(Tone::Plain, "note:", what);
+            SearchIndex::rebuild(&path, &storage, size)
+        }
+        other => other,
+    };
+    usable.map_err(|source| Error::Log { path: directory.to_owned(), source })
+}
+
+fn read_tls(beside: &Path, tls: &config::Tls) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let chain = files::read_capped(&beside.join(&tls.certificate), MAX_SETTINGS)?;
+    Ok((chain, key_files::read_private_text(&beside.join(&tls.key))?.to_vec()))
+}
+
+fn witnesses(beside: &Path, settings: &config::Witnesses) -> Result<(WitnessPolicy, Arc<dyn Post>), Error> {
+    let path = beside.join(&settings.policy);
+    let text = files::read_capped(&path, MAX_SETTINGS)?;
+    let policy = std::str::from_utf8(&text)
+        .map_err(|_| Error::Usage(format!("{}: not text", path.display())))
+        .and_then(|text| {
+            WitnessPolicy::parse(text).map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
+        })?;
+    let http = Http::new(Duration::from_secs(settings.timeout_seconds)).map_err(Error::Network)?;
+    Ok((policy, Arc::new(http)))
+}
+
+/// The directory must be there: one that is made now may be the mount point of a disk that is not mounted.
+fn outpost(path: &Path) -> Result<Outpost, Error> {
+    if !path.is_dir() {
+        let what = format!("{}: log.anchor is not a directory; make it, or mount its disk", path.display());
+        return Err(Error::Usage(what));
+    }
+    Ok(Outpost::directory(path))
+}
+
+fn with_address(config: &Config, address: SocketAddr) -> String {
+    Config { listen: address, ..config.clone() }.public_url()
+}
+
+/// Paths in the settings are relative to the instance; those that are typed are relative to where one is.
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// The search index in the log's directory.
+pub(crate) const INDEX: &str = "index.db";
