@@ -80,6 +80,10 @@ pub(crate) enum Error {
     Server(sealwax_server::Error),
     #[error("{0}")]
     Network(String),
+    #[error("{url}: refused with {status}: {message}")]
+    Refused { url: String, status: u16, message: String },
+    #[error("{url}: not an answer of a log: {source}")]
+    Answer { url: String, source: sealwax_attestation::Error },
     #[error("{0}")]
     Bug(String),
     #[error("cannot write the result: {0}")]
@@ -129,6 +133,8 @@ impl Error {
             | Self::BadInstance { .. }
             | Self::Server(_)
             | Self::Network(_)
+            | Self::Refused { .. }
+            | Self::Answer { .. }
             | Self::Log { .. }
             | Self::Witness { .. }
             | Self::Serve { .. }
@@ -168,6 +174,10 @@ impl Error {
             Self::Log { source, .. } | Self::Server(ServerError::Log(source)) => log_hint(source)?,
             Self::Server(error) => server_hint(error)?,
             Self::Network(_) => "check the URL, and that the server runs and can be reached",
+            Self::Refused { status: 503, .. } => "nothing was written; run the same command again later",
+            Self::Refused { .. } | Self::Answer { .. } => {
+                "nothing was written; check that the URL is that of a Rekor v2 log, and ask its operator"
+            }
             Self::LogDamaged { .. } => "restore what is named from a backup of the same log, and check again",
             Self::NoWitness { .. } => "`sealwax witness init DIR --name NAME` makes one",
             Self::Witness { source, .. } => witness_hint(source)?,

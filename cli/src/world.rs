@@ -43,30 +43,31 @@ impl World {
     /// The instance directory: the option, else `SEALWAX_HOME`, else the platform's data directory.
     ///
     /// # Errors
-    /// [`Error::NoHome`] where none of them is set, or the home directory is relative.
+    /// [`Error::NoHome`] where none of them is set, or the home directory is relative; [`Error::Usage`] where the option is
+    /// the URL of a served instance.
     pub(crate) fn instance_dir(&self) -> Result<PathBuf, Error> {
-        if let Some(url) = self.served_instance() {
-            return Err(Error::Usage(format!(
-                "{url}: this needs an instance on this machine, not a served one"
-            )));
-        }
-        match &self.instance {
-            Some(dir) => Ok(dir.clone()),
-            None => self.own_instance_dir(),
+        match self.served_instance() {
+            Some(url) => {
+                Err(Error::Usage(format!("{url}: this needs an instance on this machine, not a served one")))
+            }
+            None => self.local_instance_dir(),
         }
     }
 
-    /// The instance that is served elsewhere, where the option names one by its URL.
+    /// The instance that is served elsewhere, where the option is its URL.
     pub(crate) fn served_instance(&self) -> Option<&str> {
         let text = self.instance.as_ref()?.to_str()?;
         (text.starts_with("https://") || text.starts_with("http://")).then(|| text.trim_end_matches('/'))
     }
 
-    /// The person's own instance directory, whatever the option says.
+    /// The instance directory on this machine, also for a command that works with one that is served elsewhere.
     ///
     /// # Errors
-    /// As [`World::instance_dir`].
-    pub(crate) fn own_instance_dir(&self) -> Result<PathBuf, Error> {
+    /// [`Error::NoHome`].
+    pub(crate) fn local_instance_dir(&self) -> Result<PathBuf, Error> {
+        if let Some(dir) = self.instance.as_ref().filter(|_| self.served_instance().is_none()) {
+            return Ok(dir.clone());
+        }
         if let Some(dir) = variable("SEALWAX_HOME") {
             return Ok(PathBuf::from(dir));
         }

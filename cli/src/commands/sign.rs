@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use sealwax_attestation::{
-    Bundle, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, Statement, TransparencyLogEntry, TrustedRoot,
-    VerificationMaterial, Verifier, pae,
+    Bundle, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, LogInstance, Statement, TransparencyLogEntry,
+    TrustedRoot, VerificationMaterial, Verifier, pae,
 };
 use sealwax_keys::{Certificate, SecretKey};
 use sealwax_model::{Hash, HashOptions, Hashed, Method, ModelPath, Serialization};
@@ -16,9 +16,10 @@ use sealwax_verify::{LogRequirement, Policy, Rejection, Signers, TrustedKey, Ver
 
 use crate::error::Error;
 use crate::files;
-use crate::instance::{INSTANCE_KEY_NAME, Instance};
+use crate::instance::{INSTANCE_KEY_NAME, Instance, read_trusted_root};
 use crate::key_files::{self, PassphraseOptions};
 use crate::progress;
+use crate::served_log::ServedLog;
 use crate::signature_file::SignatureFile;
 use crate::terminal::{Tone, bytes, count};
 use crate::world::World;
@@ -72,6 +73,14 @@ pub(crate) struct Options {
     #[arg(long)]
     allow_symlinks: bool,
 
+    /// With --instance URL: the trusted root of that instance, from its operator; never taken from the server itself
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+
+    /// Do not leave the statement beside the log; the entry is then found by key and hash only
+    #[arg(long)]
+    unlisted: bool,
+
     #[command(flatten)]
     passphrase: PassphraseOptions,
 }
@@ -93,18 +102,29 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
 
     // The key first, because it may ask for a passphrase, and hashing may take long; an instance is only made for a model
     // that can be signed.
-    let existing = match Instance::open(&world.instance_dir()?) {
+    let served = world.served_instance().map(|url| served_log(url, options)).transpose()?;
+    let existing = match Instance::open(&world.local_instance_dir()?) {
         Err(Error::NoInstance { .. }) => None,
         opened => Some(opened?),
     };
     let signer = match (&options.key, &existing) {
         (Some(path), _) => Some(Signer::load(path, path.display().to_string(), options, world)?),
         (None, Some(instance)) => Some(Signer::of_instance(instance, options, world)?),
+        (None, None) if served.is_some() => {
+            let what = "which key signs? give --key KEY; `sealwax key generate` makes one";
+            return Err(Error::Usage(what.to_owned()));
+        }
         (None, None) => None,
     };
     let hashed = hash(options, ignored.clone(), world)?;
-    let instance = existing.map_or_else(|| open_or_create(world), Ok)?;
-    let signer = signer.map_or_else(|| Signer::of_instance(&instance, options, world), Ok)?;
+    let (signer, target) = match (signer, served) {
+        (Some(signer), Some(served)) => (signer, Target::Served(served)),
+        (signer, _) => {
+            let instance = existing.map_or_else(|| open_or_create(world), Ok)?;
+            let signer = signer.map_or_else(|| Signer::of_instance(&instance, options, world), Ok)?;
+            (signer, Target::Local(instance))
+        }
+    };
 
     let payload = Statement::new(name, hashed.manifest.clone()).to_payload().map_err(bug)?;
     let signature = signer.sign(&pae(IN_TOTO_PAYLOAD_TYPE, &payload))?;
@@ -117,15 +137,13 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     // What a log takes, it keeps for ever: only a signature that verifies goes in.
     authenticate(&bundle, &TrustedRoot::default(), policy(LogRequirement::Waived), world.now())
         .map_err(own_output)?;
-    let root = instance.trusted_root()?;
-    let not_yet =
-        root.logs.iter().find(|log| log.origin == instance.origin() && world.now() < log.valid_from);
-    if let Some(log) = not_yet {
+    let root = target.trusted_root()?;
+    if let Some(log) = root.logs.iter().find(|log| target.is_log(log) && world.now() < log.valid_from) {
         let (origin, valid_from) = (log.origin.clone(), log.valid_from);
         return Err(file.rejected(Rejection::LogKeyNotYetValid { origin, valid_from }));
     }
     let pending = file.begin()?;
-    let (entry, existing) = record(&bundle.envelope, &signer, &instance, world)?;
+    let (entry, existing) = target.record(&bundle.envelope, &signer, options, world)?;
     bundle.log_entries.push(entry);
 
     // Read back as a stranger would, from the bytes that will be written.
@@ -143,7 +161,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
 /// Keys and the instance must not be handed out with the model.
 fn outside_the_model(options: &Options, world: &World) -> Result<(), Error> {
     let Ok(model) = options.model.canonicalize() else { return Ok(()) };
-    let instance = world.instance_dir()?;
+    let instance = world.local_instance_dir()?;
     for path in options.key.iter().chain(std::iter::once(&instance)) {
         let inside = path.canonicalize().or_else(|_| files::parent(path).canonicalize());
         if inside.is_ok_and(|inside| inside.starts_with(&model)) {
@@ -238,30 +256,78 @@ impl Signer {
     }
 }
 
-/// Puts the entry into the instance's log and gives it with its proof, and whether it was there already.
-fn record(
-    envelope: &Envelope,
-    signer: &Signer,
+/// Where the entry goes, and what then vouches for it.
+enum Target {
+    Local(Instance),
+    Served(ServedLog),
+}
+
+impl Target {
+    fn trusted_root(&self) -> Result<TrustedRoot, Error> {
+        match self {
+            Self::Local(instance) => instance.trusted_root(),
+            Self::Served(served) => Ok(served.root.clone()),
+        }
+    }
+
+    /// Whether a log of the trusted root may be the one that takes the entry.
+    fn is_log(&self, log: &LogInstance) -> bool {
+        match self {
+            Self::Local(instance) => log.origin == instance.origin(),
+            Self::Served(served) => served.root.logs.len() == 1,
+        }
+    }
+
+    /// Puts the entry into the log and gives it with its proof, and whether it was there already.
+    fn record(
+        &self,
+        envelope: &Envelope,
+        signer: &Signer,
+        options: &Options,
+        world: &World,
+    ) -> Result<(TransparencyLogEntry, bool), Error> {
+        let scheme = signer.key.public_key().scheme();
+        let entry = HashedRekord::for_envelope(envelope, scheme, signer.verifier());
+        // A key with two purposes is two keys to whoever steals it (attack K09).
+        if self.trusted_root()?.logs.iter().any(|log| log.key == *signer.key.public_key()) {
+            let what = "a log's own key cannot sign models; give another with --key";
+            return Err(Error::Usage(what.to_owned()));
+        }
+        let kept = (!options.unlisted).then(|| envelope.to_json());
+        match self {
+            Self::Local(instance) => append(&entry, kept.as_deref(), instance, world),
+            Self::Served(served) => served.submit(&entry, kept, world).map(|entry| (entry, false)),
+        }
+    }
+}
+
+/// Appends to the instance's log, in process.
+fn append(
+    entry: &HashedRekord,
+    kept: Option<&str>,
     instance: &Instance,
     world: &World,
 ) -> Result<(TransparencyLogEntry, bool), Error> {
-    let scheme = signer.key.public_key().scheme();
-    let entry = HashedRekord::for_envelope(envelope, scheme, signer.verifier());
     let body = entry.to_body().map_err(bug)?;
     let path = instance.log_path();
     let mut log = instance.log(world)?;
-    // A key with two purposes is two keys to whoever steals it (attack K09).
-    if log.verifier_key().public_key() == signer.key.public_key() {
-        return Err(Error::Usage("the log's own key cannot sign models; give another with --key".to_owned()));
-    }
-    let statement = envelope.to_json();
-    let new = NewEntry { body: &body, envelope: Some((&entry.digest, statement.as_bytes())) };
+    let envelope = kept.map(|text| (entry.digest.as_slice(), text.as_bytes()));
     let log_error = |source| Error::Log { path: path.clone(), source };
-    let receipts = log.append(&[new]).map_err(log_error)?;
+    let receipts = log.append(&[NewEntry { body: &body, envelope }]).map_err(log_error)?;
     let [receipt]: [Receipt; 1] =
         receipts.try_into().map_err(|_| Error::Bug("the log gave another number of receipts".to_owned()))?;
     let entry = receipt.to_entry(log.verifier_key(), body).map_err(log_error)?;
     Ok((entry, receipt.existing))
+}
+
+fn served_log(url: &str, options: &Options) -> Result<ServedLog, Error> {
+    let Some(path) = &options.trusted_root else {
+        let what = format!(
+            "which log is at {url}? give --trusted-root FILE, which its operator writes with `sealwax instance export`"
+        );
+        return Err(Error::Usage(what));
+    };
+    Ok(ServedLog { url: url.to_owned(), root: read_trusted_root(path)? })
 }
 
 /// Our own output does not verify. For a certificate that is the person's to mend, for anything else it is a bug.
