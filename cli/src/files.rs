@@ -35,7 +35,7 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| sync_parent(path));
     written.map_err(|source| {
         // Half a key is worse than none.
-        let _ = std::fs::remove_file(path);
+        let _ = fs::remove_file(path);
         io_error("write", path, source)
     })
 }
