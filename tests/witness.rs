@@ -28,6 +28,8 @@ use sealwax_tlog::{
 };
 use sha2::{Digest as _, Sha256};
 
+const ORIGIN: &str = "log.example";
+
 /// The leaves of one history of a log.
 struct Leaves {
     history: u64,
@@ -52,6 +54,10 @@ impl Leaves {
 
 fn log_key() -> SecretKey {
     SecretKey::generate(KeyKind::Ed25519).unwrap()
+}
+
+fn verifier_key(log: &SecretKey) -> VerifierKey {
+    VerifierKey::from_ed25519(ORIGIN, log.public_key()).unwrap()
 }
 
 fn note(key: &SecretKey, origin: &str, size: u64, history: u64) -> Vec<u8> {
@@ -134,7 +140,7 @@ fn witness() -> (Sandbox, VerifierKey) {
 fn a_witness_is_made_shown_and_asked_by_a_log() {
     let (sandbox, key) = witness();
     let log = log_key();
-    let vkey = VerifierKey::from_ed25519("log.example", log.public_key()).unwrap().to_string();
+    let vkey = verifier_key(&log).to_string();
     for (name, mode) in [("w", 0o700), ("w/witness.pem", 0o600), ("w/state.db", 0o600)] {
         let found = fs::metadata(sandbox.at(name)).unwrap().permissions().mode();
         assert_eq!(found & 0o777, mode, "{name}");
@@ -142,29 +148,29 @@ fn a_witness_is_made_shown_and_asked_by_a_log() {
     sandbox.run(["witness", "init", "w", "--name", "x"]).fails(2, "exists already");
     sandbox.run(["witness", "init", "v", "--name", "not one"]).fails(2, "cannot be a witness's name");
     sandbox.run(["witness", "show", "v"]).fails(2, "there is no witness");
-    sandbox.run(["witness", "add-log", "w", "log.example"]).fails(2, "verifier key");
+    sandbox.run(["witness", "add-log", "w", ORIGIN]).fails(2, "verifier key");
     sandbox.ok(["witness", "add-log", "w", &vkey]);
-    sandbox.run(["witness", "add-log", "w", &vkey]).fails(2, "log.example");
+    sandbox.run(["witness", "add-log", "w", &vkey]).fails(2, ORIGIN);
 
     let server = Server::start(&sandbox);
     let (answered, kind) =
-        http(server.address, "POST", "/add-checkpoint", &body(&log, "log.example", 0, 5, 0)).unwrap();
+        http(server.address, "POST", "/add-checkpoint", &body(&log, ORIGIN, 0, 5, 0)).unwrap();
     assert_eq!((answered.status, kind.as_str()), (200, "text/plain; charset=utf-8"));
-    let mut cosigned = SignedNote::parse(&note(&log, "log.example", 5, 0)).unwrap();
+    let mut cosigned = SignedNote::parse(&note(&log, ORIGIN, 5, 0)).unwrap();
     cosigned.add_cosignature(&answered.body, &key).unwrap();
     let (answered, kind) =
-        http(server.address, "POST", "/add-checkpoint", &body(&log, "log.example", 0, 5, 0)).unwrap();
+        http(server.address, "POST", "/add-checkpoint", &body(&log, ORIGIN, 0, 5, 0)).unwrap();
     assert_eq!(
         (answered.status, kind.as_str(), answered.body.as_slice()),
         (409, "text/x.tlog.size", &b"5\n"[..])
     );
-    let path = format!("/{}/checkpoint", hex::encode(Sha256::digest("log.example")));
+    let path = format!("/{}/checkpoint", hex::encode(Sha256::digest(ORIGIN)));
     assert_eq!(http(server.address, "GET", &path, b"").unwrap().0.body, cosigned.to_bytes());
 
     // A running witness can be looked at, and not changed or started twice.
     let shown = sandbox.json(0, ["witness", "show", "w"]);
     assert_eq!((&shown["cosigned"][0]["size"], &shown["logs"][0]), (&5.into(), &vkey.clone().into()));
-    sandbox.run(["witness", "add-log", "w", &vkey]).fails(2, "log.example");
+    sandbox.run(["witness", "add-log", "w", &vkey]).fails(2, ORIGIN);
     sandbox.run(["witness", "serve", "w", "--listen", "127.0.0.1:0"]).fails(3, "another process holds");
     // It ends when it is told to, with success.
     let mut server = server;
@@ -175,7 +181,7 @@ fn a_witness_is_made_shown_and_asked_by_a_log() {
 #[test]
 fn k09_a_witness_does_not_take_its_own_key_for_a_log_s() {
     let (sandbox, key) = witness();
-    let own = VerifierKey::from_ed25519("log.example", key.public_key()).unwrap().to_string();
+    let own = VerifierKey::from_ed25519(ORIGIN, key.public_key()).unwrap().to_string();
     sandbox.run(["witness", "add-log", "w", &own]).fails(2, "own key");
     sandbox.write("w/logs", format!("{own}\n"));
     sandbox.run(["witness", "serve", "w", "--listen", "127.0.0.1:0"]).fails(2, "own key");
@@ -285,15 +291,18 @@ impl Post for Direct {
     }
 }
 
+/// The statuses that a witness answers on the tour.
+const TOUR: [u16; 12] = [200, 200, 200, 200, 200, 409, 200, 409, 409, 422, 409, 422];
+
 /// The log's side, run against one witness: grows, forgets, falls back, forks.
 fn tour(witness: &VerifierKey, address: SocketAddr, log: &SecretKey) -> Vec<u16> {
     let policy = format!("witness W {witness} http://{address}\nquorum W\n");
-    let vkey = VerifierKey::from_ed25519("log.example", log.public_key()).unwrap();
+    let vkey = verifier_key(log);
     let direct = Arc::new(Direct { statuses: Mutex::default() });
     let start = || Cosigners::new(WitnessPolicy::parse(&policy).unwrap(), &vkey, direct.clone()).unwrap();
     let collect = |cosigners: &Cosigners, size, history| {
         let prove = |old| proof::prove_consistency(&Leaves { history }, old, size);
-        cosigners.collect(&note(log, "log.example", size, history), &prove).unwrap()
+        cosigners.collect(&note(log, ORIGIN, size, history), &prove).unwrap()
     };
     let cosigners = start();
     for size in [1, 2, 7, 300, 300] {
@@ -318,62 +327,156 @@ fn tour(witness: &VerifierKey, address: SocketAddr, log: &SecretKey) -> Vec<u16>
 fn a_log_collects_cosignatures_from_our_witness() {
     let (sandbox, key) = witness();
     let log = log_key();
-    let vkey = VerifierKey::from_ed25519("log.example", log.public_key()).unwrap().to_string();
+    let vkey = verifier_key(&log).to_string();
     sandbox.ok(["witness", "add-log", "w", &vkey]);
     let server = Server::start(&sandbox);
     let statuses = tour(&key, server.address, &log);
-    assert_eq!(statuses, [200, 200, 200, 200, 200, 409, 200, 409, 409, 422, 409, 422]);
+    assert_eq!(statuses, TOUR);
 }
 
 #[test]
 fn a_log_collects_cosignatures_from_litewitness() {
-    let (Some(litewitness), Some(witnessctl)) = (peer("litewitness"), peer("witnessctl")) else { return };
-    let (Some(ssh_agent), Some(ssh_add), Some(ssh_keygen)) =
-        (peer("ssh-agent"), peer("ssh-add"), peer("ssh-keygen"))
-    else {
-        return;
-    };
-    let sandbox = Sandbox::new();
     let log = log_key();
-    let vkey = VerifierKey::from_ed25519("log.example", log.public_key()).unwrap().to_string();
-    let run = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(sandbox.path())
-            .env("SSH_AUTH_SOCK", sandbox.at("agent"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
+    let Some(litewitness) = Litewitness::start(&log) else { return };
+    let statuses = tour(&litewitness.key, litewitness.address, &log);
+    assert_eq!(statuses, TOUR);
+}
+
+/// What our witness says to odd requests is what litewitness says, but for two that litewitness cosigns against the
+/// specification: with a proof from size 0, and with a root of size 0 that is not the empty tree's.
+#[test]
+fn our_witness_and_litewitness_answer_alike() {
+    let (log, stranger) = (log_key(), log_key());
+    let Some(litewitness) = Litewitness::start(&log) else { return };
+    let (sandbox, key) = witness();
+    sandbox.ok(["witness", "add-log", "w", &verifier_key(&log).to_string()]);
+    let server = Server::start(&sandbox);
+    let with_note = |old_size, proof: &[Hash], note: &[u8]| {
+        AddCheckpoint { old_size, proof: proof.to_vec(), note: note.to_vec() }.to_bytes()
     };
-    run(&ssh_keygen, &["-q", "-t", "ed25519", "-N", "", "-f", "key"]);
-    let fingerprint = run(&ssh_keygen, &["-l", "-f", "key.pub"]);
-    let fingerprint = fingerprint.split(' ').nth(1).unwrap();
-    let spawn = |program: &Path, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        // Its words go to a file: a pipe that nobody reads any more would end it.
-        let said = fs::File::create(sandbox.at("said")).unwrap();
-        command.args(arguments).current_dir(sandbox.path()).stdout(Stdio::null()).stderr(said);
-        Running(command.spawn().unwrap())
-    };
-    let _agent = spawn(&ssh_agent, &["-D", "-a", "agent"]);
-    wait_for(|| sandbox.at("agent").exists().then_some(()));
-    run(&ssh_add, &["-q", "key"]);
-    run(&witnessctl, &["add-log", "-db", "w.db", "-origin", "log.example"]);
-    run(&witnessctl, &["add-key", "-db", "w.db", "-origin", "log.example", "-key", &vkey]);
-    let address = free_address();
-    let listen = address.to_string();
-    let arguments =
-        ["-db", "w.db", "-key", fingerprint, "-name", "w.example", "-listen", &listen, "-ssh-agent", "agent"];
-    let _witness = spawn(&litewitness, &arguments);
-    let key = wait_for(|| {
-        let said = fs::read_to_string(sandbox.at("said")).unwrap();
-        let key = said.split("vkey=").nth(1)?.split_once('\n')?.0.to_owned();
-        VerifierKey::parse(&key).ok()
-    });
-    wait_for(|| TcpStream::connect(address).ok());
-    let statuses = tour(&key, address, &log);
-    eprintln!("litewitness: {statuses:?}");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let lines =
+        |note: &[u8]| text(note.to_vec()).lines().skip(4).map(|line| format!("{line}\n")).collect::<String>();
+    let hash = Hash::leaf(b"x");
+    let sign = |text: &str, key: &SecretKey| SignedNote::sign(text, ORIGIN, key).unwrap().to_bytes();
+    let five = note(&log, ORIGIN, 5, 0);
+    let forged = [
+        text(note(&log, ORIGIN, 5, 0)).split_once("\n\n").unwrap().0,
+        "\n\n",
+        &lines(&note(&log, ORIGIN, 5, 1)),
+        &lines(&five),
+    ]
+    .concat();
+    let mut strangers = five.clone();
+    strangers.extend_from_slice(lines(&note(&stranger, ORIGIN, 5, 0)).as_bytes());
+    let extended = format!(
+        "{ORIGIN}\n5\n{}\nan extension\n",
+        proof::root(&Leaves { history: 0 }, 5).unwrap().to_base64()
+    );
+    let consistent = |old, new| proof::prove_consistency(&Leaves { history: 0 }, old, new).unwrap();
+    let steps: [(&str, Vec<u8>, u16); 24] = [
+        ("nothing", Vec::new(), 400),
+        ("no note", b"old 0\n\n".to_vec(), 400),
+        ("a leading zero", text(with_note(3, &[], &five)).replacen("old 3", "old 03", 1).into_bytes(), 400),
+        ("a sign", text(with_note(3, &[], &five)).replacen("old 3", "old +3", 1).into_bytes(), 400),
+        ("CRLF", text(with_note(3, &[], &five)).replacen("old 3\n", "old 3\r\n", 1).into_bytes(), 400),
+        ("a short hash", text(with_note(0, &[], &five)).replacen("\n", "\nAAAA\n", 1).into_bytes(), 400),
+        ("64 hashes", with_note(0, &[hash; 64], &five), 400),
+        ("another old size", with_note(3, &consistent(3, 5), &five), 409),
+        ("an unknown log", with_note(0, &[], &note(&log, "other.example", 5, 0)), 404),
+        ("an unknown key", with_note(0, &[], &note(&stranger, ORIGIN, 5, 0)), 403),
+        ("a forged line", with_note(0, &[], forged.as_bytes()), 403),
+        (
+            "a size with a leading zero",
+            with_note(0, &[], &sign(&format!("{ORIGIN}\n05\n{}\n", hash.to_base64()), &log)),
+            400,
+        ),
+        ("no root", with_note(0, &[], &sign(&format!("{ORIGIN}\n5\n"), &log)), 400),
+        ("strangers' lines", with_note(0, &[], &strangers), 200),
+        ("the same again", with_note(5, &[], &five), 200),
+        ("the same from nothing", with_note(0, &[], &five), 409),
+        ("an extension line", with_note(5, &[], &sign(&extended, &log)), 200),
+        ("another root", with_note(5, &[], &note(&log, ORIGIN, 5, 1)), 422),
+        ("a proof of the same", with_note(5, &[hash], &five), 422),
+        ("an old size beyond", with_note(5, &[], &note(&log, ORIGIN, 4, 0)), 400),
+        ("no proof", with_note(5, &[], &note(&log, ORIGIN, 9, 0)), 422),
+        ("another history", with_note(5, &consistent(5, 9), &note(&log, ORIGIN, 9, 1)), 422),
+        (
+            "a longer proof",
+            with_note(5, &[consistent(5, 9), vec![hash]].concat(), &note(&log, ORIGIN, 9, 0)),
+            422,
+        ),
+        ("more leaves", with_note(5, &consistent(5, 9), &note(&log, ORIGIN, 9, 0)), 200),
+    ];
+    for (what, body, expected) in steps {
+        let ours = post(server.address, &body).unwrap();
+        let theirs = post(litewitness.address, &body).unwrap();
+        assert_eq!(ours.status, expected, "{what}");
+        match expected {
+            // Litewitness refuses what is malformed with other statuses, and reads numbers more loosely.
+            400 => assert_ne!(theirs.status, 200, "{what}"),
+            409 => assert_eq!(ours, theirs, "{what}"),
+            _ => assert_eq!(theirs.status, expected, "{what}"),
+        }
+    }
+    let path = format!("/{}/checkpoint", hex::encode(Sha256::digest(ORIGIN)));
+    let served = SignedNote::parse(&http(server.address, "GET", &path, b"").unwrap().0.body).unwrap();
+    served.verify(std::slice::from_ref(&key)).unwrap();
+    assert_eq!(Checkpoint::parse(served.text()).unwrap().size, 9);
+}
+
+/// A running litewitness that knows the log, with the ssh-agent that holds its key.
+struct Litewitness {
+    address: SocketAddr,
+    key: VerifierKey,
+    _processes: [Running; 2],
+    _sandbox: Sandbox,
+}
+
+impl Litewitness {
+    fn start(log: &SecretKey) -> Option<Litewitness> {
+        let programs = ["litewitness", "witnessctl", "ssh-agent", "ssh-add", "ssh-keygen"].map(peer);
+        let [Some(litewitness), Some(witnessctl), Some(ssh_agent), Some(ssh_add), Some(ssh_keygen)] =
+            programs
+        else {
+            return None;
+        };
+        let sandbox = Sandbox::new();
+        let run = |program: &Path, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir(sandbox.path()).env("SSH_AUTH_SOCK", sandbox.at("agent"));
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let spawn = |program: &Path, arguments: &[&str], said: &str| {
+            // Its words go to a file: a pipe that nobody reads any more would end it.
+            let said = fs::File::create(sandbox.at(said)).unwrap();
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir(sandbox.path()).stdout(Stdio::null()).stderr(said);
+            Running(command.spawn().unwrap())
+        };
+        run(&ssh_keygen, &["-q", "-t", "ed25519", "-N", "", "-f", "key"]);
+        let fingerprint = run(&ssh_keygen, &["-l", "-f", "key.pub"]);
+        let fingerprint = fingerprint.split(' ').nth(1).unwrap();
+        let agent = spawn(&ssh_agent, &["-D", "-a", "agent"], "agent.log");
+        wait_for(|| sandbox.at("agent").exists().then_some(()));
+        run(&ssh_add, &["-q", "key"]);
+        let vkey = verifier_key(log).to_string();
+        run(&witnessctl, &["add-log", "-db", "w.db", "-origin", ORIGIN]);
+        run(&witnessctl, &["add-key", "-db", "w.db", "-origin", ORIGIN, "-key", &vkey]);
+        let address = free_address();
+        let listen = address.to_string();
+        let key = ["-key", fingerprint, "-name", "w.example", "-ssh-agent", "agent"];
+        let arguments = [&["-db", "w.db", "-listen", &listen][..], &key].concat();
+        let witness = spawn(&litewitness, &arguments, "witness.log");
+        let key = wait_for(|| {
+            let said = fs::read_to_string(sandbox.at("witness.log")).unwrap();
+            VerifierKey::parse(said.split("vkey=").nth(1)?.split_once('\n')?.0).ok()
+        });
+        wait_for(|| TcpStream::connect(address).ok());
+        Some(Litewitness { address, key, _processes: [witness, agent], _sandbox: sandbox })
+    }
 }
 
 /// A process that ends with its test.
