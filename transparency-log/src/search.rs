@@ -177,12 +177,11 @@ impl SearchIndex {
     /// # Errors
     ///
     /// [`Error::Damaged`] where entries before `from` are missing, what `kept` says, and those of every function here.
-    pub fn extend<B: AsRef<[u8]>>(
-        &mut self,
-        from: u64,
-        entries: &[B],
-        kept: &dyn Fn(&[u8]) -> Result<Option<Vec<u8>>>,
-    ) -> Result<()> {
+    pub fn extend<B, K>(&mut self, from: u64, entries: &[B], kept: K) -> Result<()>
+    where
+        B: AsRef<[u8]>,
+        K: Fn(&[u8]) -> Result<Option<Vec<u8>>>,
+    {
         let size = self.indexed_size()?;
         if from > size {
             return Err(self.damaged("entries are missing from the index before those to add"));
@@ -191,7 +190,7 @@ impl SearchIndex {
         let mut next = from;
         for entry in entries {
             if next >= size {
-                addition.entry(next, entry.as_ref(), kept)?;
+                addition.entry(next, entry.as_ref(), &kept)?;
             }
             next = next.saturating_add(1);
         }
@@ -405,12 +404,10 @@ impl<'a> Addition<'a> {
         self.terms.len() < TERMS_AT_ONCE
     }
 
-    fn entry(
-        &mut self,
-        position: u64,
-        body: &[u8],
-        kept: &dyn Fn(&[u8]) -> Result<Option<Vec<u8>>>,
-    ) -> Result<()> {
+    fn entry<K>(&mut self, position: u64, body: &[u8], kept: &K) -> Result<()>
+    where
+        K: Fn(&[u8]) -> Result<Option<Vec<u8>>>,
+    {
         let Ok(entry) = LoggedEntry::from_body(body) else { return Ok(()) };
         let row = signed(position)?;
         facts::of_entry(&entry, &mut |fact| self.terms.push((fact.term(), row)));

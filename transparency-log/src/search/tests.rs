@@ -305,7 +305,7 @@ fn an_index_grown_in_steps_is_the_rebuilt_one() {
             index.catch_up(&world.storage, world.size()).unwrap();
         } else {
             let kept = |digest: &[u8]| world.storage.read(&envelope_name(digest));
-            index.extend(from, &more, &kept).unwrap();
+            index.extend(from, &more, kept).unwrap();
         }
     }
     let expected = content(&index);
@@ -319,12 +319,12 @@ fn extending_again_changes_nothing_and_a_gap_is_refused() {
     let entries: Vec<Vec<u8>> = (0..10).map(|n| rekord(&digest(n), key(1))).collect();
     let world = World::new(entries.clone());
     let mut index = world.open();
-    index.extend(0, &entries[..6], &nothing_kept).unwrap();
-    let gap = index.extend(7, &entries[7..], &nothing_kept);
+    index.extend(0, &entries[..6], nothing_kept).unwrap();
+    let gap = index.extend(7, &entries[7..], nothing_kept);
     assert!(matches!(gap, Err(Error::Damaged { .. })), "{gap:?}");
-    index.extend(2, &entries[2..4], &nothing_kept).unwrap();
+    index.extend(2, &entries[2..4], nothing_kept).unwrap();
     assert_eq!(index.indexed_size().unwrap(), 6);
-    index.extend(4, &entries[4..], &nothing_kept).unwrap();
+    index.extend(4, &entries[4..], nothing_kept).unwrap();
     let expected = content(&index);
     drop(index);
     assert_eq!(content(&world.rebuilt()), expected);
@@ -459,7 +459,8 @@ fn a_long_statement_signed_again_and_again_grows_the_index_once() {
 }
 
 #[test]
-#[ignore = "takes minutes: measures the size of the index of a million entries"]
+#[ignore = "takes a minute: measures the size of the index of a million entries"]
+#[allow(clippy::print_stdout, reason = "prints what it measured")]
 fn measure_bytes_an_entry() {
     let entries = 1_000_000_u64;
     let world = World::new(Vec::new());
@@ -476,7 +477,7 @@ fn measure_bytes_an_entry() {
                 format!("{}{}A={}", &body[..at], &digest[..42], &body[at + 44..])
             })
             .collect();
-        index.extend(first, &batch, &nothing_kept).unwrap();
+        index.extend(first, &batch, nothing_kept).unwrap();
     }
     assert_eq!(index.indexed_size().unwrap(), entries);
     drop(index);
