@@ -109,15 +109,12 @@ impl SearchIndex {
     /// Those of [`SearchIndex::open`] for the new file and of [`SearchIndex::catch_up`].
     pub fn rebuild<S: Storage>(path: &Path, storage: &S, size: u64) -> Result<SearchIndex> {
         let history = SearchIndex::open(path).and_then(|old| old.history(u64::MAX, usize::MAX));
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = path.as_os_str().to_owned();
-            file.push(suffix);
-            match std::fs::remove_file(&file) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io(Action::Remove, Path::new(&file), source));
-                }
-                _ => {}
+        // A write-ahead log that a crash left behind goes too: SQLite removes it where the database is empty.
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(Action::Remove, path, source));
             }
+            _ => {}
         }
         let mut index = SearchIndex::open(path)?;
         for published in history.unwrap_or_default() {
@@ -170,7 +167,7 @@ impl SearchIndex {
         Ok(())
     }
 
-    /// Adds the entries from position `from` on, in one transaction; those that are indexed already are passed over.
+    /// Adds the entries from position `from` on, in one transaction; some of them may be indexed already.
     ///
     /// An entry of a form that is not read is found by nothing here. `kept` reads the envelope that is stored for a digest.
     ///
@@ -189,9 +186,7 @@ impl SearchIndex {
         let mut addition = Addition::begin(self)?;
         let mut next = from;
         for entry in entries {
-            if next >= size {
-                addition.entry(next, entry.as_ref(), &kept)?;
-            }
+            addition.entry(next, entry.as_ref(), &kept)?;
             next = next.saturating_add(1);
         }
         addition.commit(next.max(size))
@@ -225,8 +220,7 @@ impl SearchIndex {
         transaction
             .execute("DELETE FROM envelope WHERE digest = ?1", params![digest])
             .map_err(self.failed("write"))?;
-        let own = Query::Digest(digest).term();
-        for term in statement_terms(envelope).into_iter().filter(|term| *term != own) {
+        for term in statement_terms(envelope) {
             for position in &positions {
                 let row = params![term, signed(*position)?];
                 transaction

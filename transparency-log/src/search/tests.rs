@@ -182,6 +182,9 @@ fn entries_are_found_by_everything_in_them() {
     ] {
         assert_eq!(world.search(&index, query), expected, "{query:?}");
     }
+    // Kinds are apart in the index already, not only when an answer is confirmed.
+    let page = index.find(&Query::Subject("dev@example.com"), 5, 9, |_| Ok(true)).unwrap();
+    assert_eq!(page, Page::default());
 }
 
 #[test]
@@ -365,6 +368,30 @@ fn s08_damage_is_said_and_rebuilding_mends_it() {
     let found = world.open().find(&Query::Key(&fingerprint(1)), 10, 5, |_| Ok(true));
     assert!(matches!(found, Err(Error::Damaged { .. })), "{found:?}");
     mended("overwritten pages");
+}
+
+#[test]
+fn s08_what_a_crash_left_beside_the_database_is_not_taken_into_a_new_one() {
+    let world = World::new((0..10).map(|n| rekord(&digest(n), key(1))).collect());
+    let expected = content(&world.caught_up());
+    // Another index, of entries that this log never had, still in its write-ahead log.
+    let other = World::new((90..120).map(|n| rekord(&digest(n), key(3))).collect());
+    let open = other.caught_up();
+    let plant = || {
+        for suffix in ["-wal", "-shm"] {
+            let beside = |world: &World| world.folder.path().join(format!("index.db{suffix}"));
+            assert!(std::fs::copy(beside(&other), beside(&world)).unwrap() > 0);
+        }
+    };
+    std::fs::remove_file(world.path()).unwrap();
+    plant();
+    assert_eq!(content(&world.caught_up()), expected);
+    for old in [&b"not a database"[..], b""] {
+        std::fs::write(world.path(), old).unwrap();
+        plant();
+        assert_eq!(content(&world.rebuilt()), expected);
+    }
+    drop(open);
 }
 
 #[test]
