@@ -9,7 +9,9 @@
 //! that is not there. So it is not flushed with every commit; what a power cut takes from its end is added again by
 //! [`SearchIndex::catch_up`], and [`SearchIndex::rebuild`] makes the whole of it from tiles and envelopes.
 
+mod addition;
 mod facts;
+mod records;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +21,6 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, Transaction, TransactionBehavior,
     params,
 };
-use sealwax_attestation::{Envelope, LoggedEntry};
 use sealwax_tlog::Tile;
 
 use crate::error::{Action, Error, Result};
@@ -27,7 +28,10 @@ use crate::storage::{Storage, create_new};
 use crate::tree;
 use crate::view::envelope_name;
 
+use addition::{Addition, statement_terms};
+
 pub use facts::Query;
+pub use records::{KeptEnvelope, Published};
 
 /// The index of one log.
 ///
@@ -46,28 +50,6 @@ pub struct Page {
     pub positions: Vec<u64>,
     /// Where the next page begins, exclusive; `None` after the last one. There may be more although this page is short.
     pub next: Option<u64>,
-}
-
-/// A checkpoint that was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The tree's size, in entries.
-    pub size: u64,
-    /// When it was published, in seconds since 1970 UTC.
-    pub published_at: i64,
-    /// The signed note, exactly as published.
-    pub note: Vec<u8>,
-}
-
-/// An envelope that is kept beside the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptEnvelope {
-    /// The digest under which it is stored.
-    pub digest: Vec<u8>,
-    /// The first entry that names the digest.
-    pub position: u64,
-    /// Its length in bytes.
-    pub bytes: u64,
 }
 
 impl SearchIndex {
@@ -262,74 +244,6 @@ impl SearchIndex {
         Ok(Page { positions, next })
     }
 
-    /// Remembers a published checkpoint, and of all of them the newest `keep`. One of the same size is replaced.
-    ///
-    /// # Errors
-    ///
-    /// Those of every function here.
-    pub fn publish(&mut self, published: &Published, keep: usize) -> Result<()> {
-        let Published { size, published_at, note } = published;
-        let transaction = self.transaction()?;
-        transaction
-            .execute(
-                "INSERT OR REPLACE INTO checkpoint (size, published_at, note) VALUES (?1, ?2, ?3)",
-                params![saturating(*size), published_at, note],
-            )
-            .and_then(|_| {
-                transaction.execute(
-                    "DELETE FROM checkpoint WHERE size <= \
-                     (SELECT size FROM checkpoint ORDER BY size DESC LIMIT 1 OFFSET ?1)",
-                    params![saturating(keep)],
-                )
-            })
-            .map_err(self.failed("write"))?;
-        transaction.commit().map_err(self.failed("commit to"))
-    }
-
-    /// Lists published checkpoints of sizes below `before`, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// Those of every function here.
-    pub fn history(&self, before: u64, limit: usize) -> Result<Vec<Published>> {
-        self.rows(
-            "SELECT size, published_at, note FROM checkpoint WHERE size < ?1 ORDER BY size DESC LIMIT ?2",
-            params![saturating(before), saturating(limit)],
-            |row| {
-                let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-                let (size, published_at, note) = read().map_err(self.failed("read"))?;
-                Ok(Published { size: self.unsigned(size)?, published_at, note })
-            },
-        )
-    }
-
-    /// Sums up the lengths of all kept envelopes, in bytes; takes time in proportion to their number.
-    ///
-    /// # Errors
-    ///
-    /// Those of every function here.
-    pub fn envelope_bytes(&self) -> Result<u64> {
-        let bytes = self.value("read", "SELECT coalesce(sum(bytes), 0) FROM envelope", [])?;
-        self.unsigned(bytes)
-    }
-
-    /// Lists the kept envelopes of the oldest entries; takes time in proportion to the number of all.
-    ///
-    /// # Errors
-    ///
-    /// Those of every function here.
-    pub fn oldest_envelopes(&self, limit: usize) -> Result<Vec<KeptEnvelope>> {
-        self.rows(
-            "SELECT digest, position, bytes FROM envelope ORDER BY position LIMIT ?1",
-            params![saturating(limit)],
-            |row| {
-                let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-                let (digest, position, bytes) = read().map_err(self.failed("read"))?;
-                Ok(KeptEnvelope { digest, position: self.unsigned(position)?, bytes: self.unsigned(bytes)? })
-            },
-        )
-    }
-
     /// Gives the positions that name a digest, the oldest first, as far as an envelope is indexed for them.
     fn named(&self, digest: &[u8]) -> Result<Vec<u64>> {
         self.rows(
@@ -381,77 +295,6 @@ impl SearchIndex {
     }
 }
 
-/// One transaction that adds entries and what envelopes say.
-struct Addition<'a> {
-    index: &'a SearchIndex,
-    transaction: Transaction<'a>,
-    /// Term and position; written at the end in the order of the table, so that its pages are visited once.
-    terms: Vec<(i64, i64)>,
-}
-
-impl<'a> Addition<'a> {
-    fn begin(index: &'a SearchIndex) -> Result<Addition<'a>> {
-        Ok(Addition { index, transaction: index.transaction()?, terms: Vec::new() })
-    }
-
-    fn has_room(&self) -> bool {
-        self.terms.len() < TERMS_AT_ONCE
-    }
-
-    fn entry<K>(&mut self, position: u64, body: &[u8], kept: &K) -> Result<()>
-    where
-        K: Fn(&[u8]) -> Result<Option<Vec<u8>>>,
-    {
-        let Ok(entry) = LoggedEntry::from_body(body) else { return Ok(()) };
-        let row = signed(position)?;
-        facts::of_entry(&entry, &mut |fact| self.terms.push((fact.term(), row)));
-        match kept(entry.digest())? {
-            Some(envelope) => self.envelope(position, entry.digest(), &envelope),
-            None => Ok(()),
-        }
-    }
-
-    fn envelope(&mut self, position: u64, digest: &[u8], envelope: &[u8]) -> Result<()> {
-        let row = signed(position)?;
-        self.transaction
-            .prepare_cached("INSERT OR IGNORE INTO envelope (digest, position, bytes) VALUES (?1, ?2, ?3)")
-            .and_then(|mut statement| statement.execute(params![digest, row, saturating(envelope.len())]))
-            .map_err(self.index.failed("write"))?;
-        let first: i64 = self
-            .transaction
-            .query_row("SELECT position FROM envelope WHERE digest = ?1", params![digest], |row| row.get(0))
-            .map_err(self.index.failed("read"))?;
-        // A statement of many files, signed again and again, must not grow the index by all of them each time.
-        let count = if first == row { usize::MAX } else { REPEATED_FACTS };
-        self.terms.extend(statement_terms(envelope).into_iter().take(count).map(|term| (term, row)));
-        Ok(())
-    }
-
-    /// Writes the terms and makes the indexed size `size`.
-    fn commit(mut self, size: u64) -> Result<()> {
-        self.terms.sort_unstable();
-        let insert = || {
-            let mut statement = self
-                .transaction
-                .prepare_cached("INSERT OR IGNORE INTO term (term, position) VALUES (?1, ?2)")?;
-            for (term, position) in &self.terms {
-                statement.execute(params![term, position])?;
-            }
-            self.transaction.execute("UPDATE indexed SET size = ?1", params![saturating(size)])
-        };
-        insert().map_err(self.index.failed("write"))?;
-        self.transaction.commit().map_err(self.index.failed("commit to"))
-    }
-}
-
-fn statement_terms(envelope: &[u8]) -> Vec<i64> {
-    let mut terms = Vec::new();
-    if let Ok(envelope) = Envelope::from_text(envelope) {
-        facts::of_statement(&envelope, &mut |fact| terms.push(fact.term()));
-    }
-    terms
-}
-
 /// SQLite's integers are signed; no tree comes near the limit.
 fn signed(number: u64) -> Result<i64> {
     i64::try_from(number).map_err(|_| Error::Tlog(sealwax_tlog::Error::TreeFull))
@@ -477,13 +320,15 @@ fn damaged(path: &Path, what: &'static str) -> Error {
     Error::damaged(path.file_name().unwrap_or_default().to_string_lossy(), what)
 }
 
-/// Without a flush at every commit: a power cut may take the newest transactions, whole, and nothing before them.
+/// Without a flush at every commit: a power cut may take the newest transactions, whole, and nothing before them. Terms are
+/// hashes, so each touches a page of its own; 16 MiB of write-ahead log let a page be written back once for several.
 const CONFIGURATION: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA trusted_schema = OFF;
 PRAGMA cell_size_check = ON;
 PRAGMA cache_size = -16384;
+PRAGMA wal_autocheckpoint = 4096;
 ";
 const SCHEMA: &str = "
 BEGIN IMMEDIATE;
@@ -513,11 +358,8 @@ COMMIT;
 const SCHEMA_VERSION: i64 = 1;
 /// How long SQLite waits for a program that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
-/// What one transaction of catching up holds: few enough for memory, many enough to write each page of the table seldom.
+/// How many entries one transaction of catching up adds: many, so that each page of the table is written seldom.
 const ENTRIES_AT_ONCE: u64 = 65_536;
-const TERMS_AT_ONCE: usize = 1_048_576;
-/// How many facts of a statement are indexed for the entries after the first that signs it: subjects come first.
-const REPEATED_FACTS: usize = 32;
 /// For how many entries of one digest an envelope that came later is indexed.
 const DESCRIBED_AT_ONCE: i64 = 1_024;
 

@@ -1,4 +1,4 @@
-use sealwax_attestation::{DsseEntry, DsseSignature, HashedRekord, Verifier};
+use sealwax_attestation::{DsseEntry, DsseSignature, Envelope, HashedRekord, LoggedEntry, Verifier};
 use sealwax_keys::{Certificate, HashAlgorithm, Scheme};
 use sealwax_tlog::entries;
 
@@ -257,6 +257,20 @@ fn pages_hold_all_of_it_once_whatever_their_size() {
     assert_eq!(page, Page { positions: vec![297, 294], next: Some(294) });
     // An entry above the reader's checkpoint is not there yet.
     assert_eq!(index.find(&Query::Digest(&digest(5)), 5, 9, |_| Ok(true)).unwrap(), Page::default());
+}
+
+#[test]
+fn another_reader_finds_what_is_committed_and_waits_for_nobody() {
+    let mut world = World::new((0..3).map(|n| rekord(&digest(n), key(1))).collect());
+    let mut index = world.caught_up();
+    let reader = world.open();
+    world.append(vec![rekord(&digest(3), key(1))]);
+    let writing = index.transaction().unwrap();
+    assert_eq!(world.search(&reader, Query::Digest(&digest(2))), [2]);
+    drop(writing);
+    assert_eq!(world.search(&reader, Query::Digest(&digest(3))), [0; 0]);
+    index.catch_up(&world.storage, 4).unwrap();
+    assert_eq!(world.search(&reader, Query::Digest(&digest(3))), [3]);
 }
 
 #[test]
