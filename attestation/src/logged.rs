@@ -80,22 +80,26 @@ impl LoggedEntry {
         one.into_iter().chain(many.iter().map(|signature| &signature.verifier))
     }
 
-    /// Tells whether a signature is one of the entry's.
-    pub fn has_signature(&self, signature: &[u8]) -> bool {
-        match self {
-            Self::HashedRekord(entry) => entry.signature == signature,
-            Self::Dsse(entry) => entry.signatures.iter().any(|one| one.signature == signature),
-        }
-    }
-
     /// Tells whether the digest that the entry names is that of this envelope.
     ///
-    /// Nothing is said about the envelope's signature, which need not be the one of the entry.
+    /// Nothing is said about the envelope's signature, which need not be one of the entry: see [`LoggedEntry::records`].
     pub fn is_about(&self, envelope: &Envelope) -> bool {
         match self {
             Self::HashedRekord(entry) => entry.digest == entry.scheme.hash().digest(&envelope.pae()),
             Self::Dsse(entry) => HashAlgorithm::Sha256.digest(&envelope.payload) == entry.payload_hash,
         }
+    }
+
+    /// Tells whether this very envelope is what the entry records: its digest, and its signature among the entry's.
+    ///
+    /// The log has verified that signature with what the entry names, so it need not be verified again; except that an entry
+    /// of the kind `dsse` does not say the payload's type.
+    pub fn records(&self, envelope: &Envelope) -> bool {
+        let signed = match self {
+            Self::HashedRekord(entry) => entry.signature == envelope.signature,
+            Self::Dsse(entry) => entry.signatures.iter().any(|one| one.signature == envelope.signature),
+        };
+        signed && self.is_about(envelope)
     }
 }
 

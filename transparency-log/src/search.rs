@@ -9,7 +9,9 @@
 //! that is not there. So it is not flushed with every commit; what a power cut takes from its end is added again by
 //! [`SearchIndex::catch_up`], and [`SearchIndex::rebuild`] makes the whole of it from tiles and envelopes.
 
+mod addition;
 mod facts;
+mod records;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,15 +21,17 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, Transaction, TransactionBehavior,
     params,
 };
-use sealwax_attestation::{Envelope, LoggedEntry};
-use sealwax_tlog::{Hash, Tile};
+use sealwax_tlog::Tile;
 
 use crate::error::{Action, Error, Result};
 use crate::storage::{Storage, create_new};
 use crate::tree;
 use crate::view::envelope_name;
 
+use addition::{Addition, statement_terms};
+
 pub use facts::Query;
+pub use records::Published;
 
 /// The index of one log.
 ///
@@ -46,24 +50,6 @@ pub struct Page {
     pub positions: Vec<u64>,
     /// Where the next page begins, exclusive; `None` after the last one. There may be more although this page is short.
     pub next: Option<u64>,
-}
-
-/// A checkpoint that was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The tree's size, in entries.
-    pub size: u64,
-    /// When it was published, in seconds since 1970 UTC.
-    pub published_at: i64,
-    /// The signed note, exactly as published.
-    pub note: Vec<u8>,
-}
-
-/// An envelope that is kept beside the log: the digest under which it is stored, and its length in bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct KeptEnvelope {
-    digest: Vec<u8>,
-    bytes: u64,
 }
 
 impl SearchIndex {
@@ -105,15 +91,12 @@ impl SearchIndex {
     /// Those of [`SearchIndex::open`] for the new file and of [`SearchIndex::catch_up`].
     pub fn rebuild<S: Storage>(path: &Path, storage: &S, size: u64) -> Result<SearchIndex> {
         let history = SearchIndex::open(path).and_then(|old| old.history(u64::MAX, usize::MAX));
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = path.as_os_str().to_owned();
-            file.push(suffix);
-            match std::fs::remove_file(&file) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io(Action::Remove, Path::new(&file), source));
-                }
-                _ => {}
+        // A write-ahead log that a crash left behind goes too: SQLite removes it where the database is empty.
+        match std::fs::remove_file(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(Action::Remove, path, source));
             }
+            _ => {}
         }
         let mut index = SearchIndex::open(path)?;
         for published in history.unwrap_or_default() {
@@ -166,19 +149,18 @@ impl SearchIndex {
         Ok(())
     }
 
-    /// Adds the entries from position `from` on, in one transaction; those that are indexed already are passed over.
+    /// Adds the entries from position `from` on, in one transaction; some of them may be indexed already.
     ///
     /// An entry of a form that is not read is found by nothing here. `kept` reads the envelope that is stored for a digest.
     ///
     /// # Errors
     ///
     /// [`Error::Damaged`] where entries before `from` are missing, what `kept` says, and those of every function here.
-    pub fn extend<B: AsRef<[u8]>>(
-        &mut self,
-        from: u64,
-        entries: &[B],
-        kept: &dyn Fn(&[u8]) -> Result<Option<Vec<u8>>>,
-    ) -> Result<()> {
+    pub fn extend<B, K>(&mut self, from: u64, entries: &[B], kept: K) -> Result<()>
+    where
+        B: AsRef<[u8]>,
+        K: Fn(&[u8]) -> Result<Option<Vec<u8>>>,
+    {
         let size = self.indexed_size()?;
         if from > size {
             return Err(self.damaged("entries are missing from the index before those to add"));
@@ -186,87 +168,38 @@ impl SearchIndex {
         let mut addition = Addition::begin(self)?;
         let mut next = from;
         for entry in entries {
-            if next >= size {
-                addition.entry(next, entry.as_ref(), kept)?;
-            }
+            addition.entry(next, entry.as_ref(), &kept)?;
             next = next.saturating_add(1);
         }
         addition.commit(next.max(size))
     }
 
-    /// Keeps the envelope behind a digest: stores it beside the log, and indexes what it says for the entries that name the
-    /// digest. `Ok(false)` where it would make all envelopes together exceed `most` bytes.
+    /// Adds what an envelope says, for the entries that name its digest, and remembers that it is kept.
     ///
-    /// That it is the envelope of that digest is for the caller to know. One that is kept already is not replaced.
-    ///
-    /// # Errors
-    ///
-    /// Those of the storage and of every function here.
-    pub fn keep<S: Storage>(
-        &mut self,
-        storage: &S,
-        digest: &[u8],
-        envelope: &[u8],
-        most: u64,
-    ) -> Result<bool> {
-        let name = envelope_name(digest);
-        if storage.read(&name)?.is_none() {
-            let bytes = u64::try_from(envelope.len()).unwrap_or(u64::MAX);
-            if self.envelope_bytes()?.saturating_add(bytes) > most {
-                return Ok(false);
-            }
-            storage.write(&name, envelope)?;
-        }
+    /// Nothing happens where no entry names the digest.
+    fn describe(&mut self, digest: &[u8], envelope: &[u8]) -> Result<()> {
         let positions = self.named(digest)?;
         let mut addition = Addition::begin(self)?;
         for position in positions {
             addition.envelope(position, digest, envelope)?;
         }
         let size = self.indexed_size()?;
-        addition.commit(size)?;
-        Ok(true)
-    }
-
-    /// Removes the envelopes of the oldest entries until all together have at most `most` bytes; says how many went.
-    ///
-    /// # Errors
-    ///
-    /// Those of the storage and of every function here.
-    pub fn prune<S: Storage>(&mut self, storage: &S, most: u64) -> Result<u64> {
-        let mut total = self.envelope_bytes()?;
-        let mut removed = 0u64;
-        while total > most {
-            let oldest = self.oldest_envelopes(PRUNED_AT_ONCE)?;
-            if oldest.is_empty() {
-                break;
-            }
-            for KeptEnvelope { digest, bytes, .. } in oldest {
-                if total <= most {
-                    break;
-                }
-                let name = envelope_name(&digest);
-                self.forget(&digest, &storage.read(&name)?.unwrap_or_default())?;
-                storage.remove(&name)?;
-                total = total.saturating_sub(bytes);
-                removed = removed.saturating_add(1);
-            }
-        }
-        Ok(removed)
+        addition.commit(size)
     }
 
     /// Forgets an envelope that is no longer kept, and what it said.
-    fn forget(&self, digest: &[u8], envelope: &[u8]) -> Result<()> {
+    fn forget(&mut self, digest: &[u8], envelope: &[u8]) -> Result<()> {
         let positions = self.named(digest)?;
         let transaction = self.transaction()?;
         transaction
             .execute("DELETE FROM envelope WHERE digest = ?1", params![digest])
             .map_err(self.failed("write"))?;
-        let own = Query::Digest(digest).term();
-        for term in statement_terms(envelope).into_iter().filter(|term| *term != own) {
+        for term in statement_terms(envelope) {
             for position in &positions {
+                let row = params![term, signed(*position)?];
                 transaction
                     .prepare_cached("DELETE FROM term WHERE term = ?1 AND position = ?2")
-                    .and_then(|mut statement| statement.execute(params![term, saturating(*position)]))
+                    .and_then(|mut statement| statement.execute(row))
                     .map_err(self.failed("write"))?;
             }
         }
@@ -301,70 +234,6 @@ impl SearchIndex {
             }
         }
         Ok(Page { positions, next })
-    }
-
-    /// Remembers a published checkpoint, and of all of them the newest `keep`. One of the same size is replaced.
-    ///
-    /// # Errors
-    ///
-    /// Those of every function here.
-    pub fn publish(&mut self, published: &Published, keep: usize) -> Result<()> {
-        let Published { size, published_at, note } = published;
-        let transaction = self.transaction()?;
-        transaction
-            .execute(
-                "INSERT OR REPLACE INTO checkpoint (size, published_at, note) VALUES (?1, ?2, ?3)",
-                params![saturating(*size), published_at, note],
-            )
-            .and_then(|_| {
-                transaction.execute(
-                    "DELETE FROM checkpoint WHERE size <= \
-                     (SELECT size FROM checkpoint ORDER BY size DESC LIMIT 1 OFFSET ?1)",
-                    params![saturating(keep)],
-                )
-            })
-            .map_err(self.failed("write"))?;
-        transaction.commit().map_err(self.failed("commit to"))
-    }
-
-    /// Lists published checkpoints of sizes below `before`, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// Those of every function here.
-    pub fn history(&self, before: u64, limit: usize) -> Result<Vec<Published>> {
-        self.rows(
-            "SELECT size, published_at, note FROM checkpoint WHERE size < ?1 ORDER BY size DESC LIMIT ?2",
-            params![saturating(before), saturating(limit)],
-            |row| {
-                let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-                let (size, published_at, note) = read().map_err(self.failed("read"))?;
-                Ok(Published { size: self.unsigned(size)?, published_at, note })
-            },
-        )
-    }
-
-    /// Sums up the lengths of all kept envelopes, in bytes; takes time in proportion to their number.
-    ///
-    /// # Errors
-    ///
-    /// Those of every function here.
-    pub fn envelope_bytes(&self) -> Result<u64> {
-        let bytes = self.value("read", "SELECT coalesce(sum(bytes), 0) FROM envelope", [])?;
-        self.unsigned(bytes)
-    }
-
-    /// Lists the kept envelopes of the oldest entries; takes time in proportion to the number of all.
-    fn oldest_envelopes(&self, limit: usize) -> Result<Vec<KeptEnvelope>> {
-        self.rows(
-            "SELECT digest, bytes FROM envelope ORDER BY position LIMIT ?1",
-            params![saturating(limit)],
-            |row| {
-                let read = || Ok((row.get(0)?, row.get(1)?));
-                let (digest, bytes) = read().map_err(self.failed("read"))?;
-                Ok(KeptEnvelope { digest, bytes: self.unsigned(bytes)? })
-            },
-        )
     }
 
     /// Gives the positions that name a digest, the oldest first, as far as an envelope is indexed for them.
@@ -418,80 +287,6 @@ impl SearchIndex {
     }
 }
 
-/// One transaction that adds entries and what envelopes say.
-struct Addition<'a> {
-    index: &'a SearchIndex,
-    transaction: Transaction<'a>,
-    /// Term and position; written at the end in the order of the table, so that its pages are visited once.
-    terms: Vec<(i64, i64)>,
-}
-
-impl<'a> Addition<'a> {
-    fn begin(index: &'a SearchIndex) -> Result<Addition<'a>> {
-        Ok(Addition { index, transaction: index.transaction()?, terms: Vec::new() })
-    }
-
-    fn has_room(&self) -> bool {
-        self.terms.len() < TERMS_AT_ONCE
-    }
-
-    fn entry(
-        &mut self,
-        position: u64,
-        body: &[u8],
-        kept: &dyn Fn(&[u8]) -> Result<Option<Vec<u8>>>,
-    ) -> Result<()> {
-        let row = signed(position)?;
-        self.terms.push((Query::Leaf(Hash::leaf(body).as_bytes()).term(), row));
-        let Ok(entry) = LoggedEntry::from_body(body) else { return Ok(()) };
-        facts::of_entry(&entry, &mut |fact| self.terms.push((fact.term(), row)));
-        match kept(entry.digest())? {
-            Some(envelope) => self.envelope(position, entry.digest(), &envelope),
-            None => Ok(()),
-        }
-    }
-
-    fn envelope(&mut self, position: u64, digest: &[u8], envelope: &[u8]) -> Result<()> {
-        let row = signed(position)?;
-        self.transaction
-            .prepare_cached("INSERT OR IGNORE INTO envelope (digest, position, bytes) VALUES (?1, ?2, ?3)")
-            .and_then(|mut statement| statement.execute(params![digest, row, saturating(envelope.len())]))
-            .map_err(self.index.failed("write"))?;
-        let first: i64 = self
-            .transaction
-            .query_row("SELECT position FROM envelope WHERE digest = ?1", params![digest], |row| row.get(0))
-            .map_err(self.index.failed("read"))?;
-        // A statement of many files, signed again and again, must not grow the index by all of them each time.
-        let count = if first == row { usize::MAX } else { REPEATED_FACTS };
-        self.terms.extend(statement_terms(envelope).into_iter().take(count).map(|term| (term, row)));
-        Ok(())
-    }
-
-    /// Writes the terms and makes the indexed size `size`.
-    fn commit(mut self, size: u64) -> Result<()> {
-        self.terms.sort_unstable();
-        let insert = || {
-            let mut statement = self
-                .transaction
-                .prepare_cached("INSERT OR IGNORE INTO term (term, position) VALUES (?1, ?2)")?;
-            for (term, position) in &self.terms {
-                statement.execute(params![term, position])?;
-            }
-            self.transaction.execute("UPDATE indexed SET size = ?1", params![saturating(size)])
-        };
-        insert().map_err(self.index.failed("write"))?;
-        self.transaction.commit().map_err(self.index.failed("commit to"))
-    }
-}
-
-fn statement_terms(envelope: &[u8]) -> Vec<i64> {
-    let mut terms = Vec::new();
-    if let Ok(envelope) = Envelope::from_text(envelope) {
-        facts::of_statement(&envelope, &mut |fact| terms.push(fact.term()));
-    }
-    terms
-}
-
 /// SQLite's integers are signed; no tree comes near the limit.
 fn signed(number: u64) -> Result<i64> {
     i64::try_from(number).map_err(|_| Error::Tlog(sealwax_tlog::Error::TreeFull))
@@ -517,13 +312,15 @@ fn damaged(path: &Path, what: &'static str) -> Error {
     Error::damaged(path.file_name().unwrap_or_default().to_string_lossy(), what)
 }
 
-/// Without a flush at every commit: a power cut may take the newest transactions, whole, and nothing before them.
+/// Without a flush at every commit: a power cut may take the newest transactions, whole, and nothing before them. Terms are
+/// hashes, so each touches a page of its own; 16 MiB of write-ahead log let a page be written back once for several.
 const CONFIGURATION: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA trusted_schema = OFF;
 PRAGMA cell_size_check = ON;
 PRAGMA cache_size = -16384;
+PRAGMA wal_autocheckpoint = 4096;
 ";
 const SCHEMA: &str = "
 BEGIN IMMEDIATE;
@@ -553,13 +350,8 @@ COMMIT;
 const SCHEMA_VERSION: i64 = 1;
 /// How long SQLite waits for a program that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
-/// What one transaction of catching up holds: few enough for memory, many enough to write each page of the table seldom.
+/// How many entries one transaction of catching up adds: many, so that each page of the table is written seldom.
 const ENTRIES_AT_ONCE: u64 = 65_536;
-const TERMS_AT_ONCE: usize = 1_048_576;
-/// How many facts of a statement are indexed for the entries after the first that signs it: subjects come first.
-const REPEATED_FACTS: usize = 32;
-/// How many envelopes are listed at a time to prune them.
-const PRUNED_AT_ONCE: usize = 1_024;
 /// For how many entries of one digest an envelope that came later is indexed.
 const DESCRIBED_AT_ONCE: i64 = 1_024;
 

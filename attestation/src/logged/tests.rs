@@ -127,6 +127,11 @@ fn an_entry_is_about_the_envelope_whose_digest_it_names() {
     assert!(rekord.is_about(&envelope) && !rekord.is_about(&other) && !rekord.is_about(&retyped));
     let dsse = LoggedEntry::Dsse(entry());
     assert!(dsse.is_about(&envelope) && !dsse.is_about(&other));
+    // With its own signature it is the envelope that was logged, with another's it only says the same.
+    let dsse_own = Envelope { signature: vec![2, 2], ..envelope.clone() };
+    assert!(rekord.records(&envelope) && !rekord.records(&dsse_own) && !rekord.records(&retyped));
+    assert!(dsse.records(&dsse_own) && !dsse.records(&envelope));
+    assert!(!dsse.records(&Envelope { signature: vec![2, 2], ..other.clone() }));
     assert_eq!(dsse.digest(), HashAlgorithm::Sha256.digest(b"abc"));
     assert_eq!(dsse.verifiers().count(), 2);
     assert_eq!(rekord.verifiers().collect::<Vec<_>>(), [&Verifier::from(key.public_key())]);

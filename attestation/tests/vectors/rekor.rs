@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use sealwax_attestation::json::{Limits, parse};
 use sealwax_attestation::{
-    Bundle, Error, HashedRekord, TransparencyLogEntry, TrustedRoot, VerificationMaterial, Verifier,
+    Bundle, Error, HashedRekord, LoggedEntry, TransparencyLogEntry, TrustedRoot, VerificationMaterial,
+    Verifier,
 };
 use sealwax_keys::Scheme;
 use sealwax_tlog::proof::verify_inclusion;
@@ -41,6 +42,8 @@ fn t03_bodies_of_a_real_log_are_written_as_they_were_read() {
             let entry = entry.unwrap_or_else(|error| panic!("{}: {error}", name(folder)));
             let rebuilt = HashedRekord::from_body(&entry.canonicalized_body).unwrap();
             assert_eq!(rebuilt.to_body().unwrap(), entry.canonicalized_body, "{}", name(folder));
+            let logged = LoggedEntry::from_body(&entry.canonicalized_body).unwrap();
+            assert_eq!(logged, LoggedEntry::HashedRekord(rebuilt), "{}", name(folder));
             assert_eq!(entry.to_json(), json, "{}", name(folder));
             checked += 1;
         }

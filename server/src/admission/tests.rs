@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sealwax_keys::{KeyKind, SecretKey};
+use sealwax_keys::{HashAlgorithm, KeyKind, SecretKey};
 use serde_json::{Value, json};
 
 use super::*;
@@ -102,6 +102,23 @@ fn a_signature_over_a_digest_is_admitted_and_written_anew() {
         assert_eq!(admitted.body, expected.to_body().unwrap());
         assert_eq!((admitted.kind, admitted.envelope), (EntryKind::HashedRekord, None));
     }
+}
+
+/// What cosign 3.1.1 sends for `sign-blob --key` over `hi` and a newline, byte for byte.
+const COSIGN: &str = concat!(
+    r#"{"hashedRekordRequestV002":{"digest":"mOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+Q=","signature":"#,
+    r#"{"content":"MEUCIDjdzfPgwKwlXXcygloku7suGbZPMmHmKdq7lUnRaBcaAiEAsP78szlPWNMqDZT4wuH9A5HDmglULe3UsjE0QmJSiiU=","#,
+    r#""verifier":{"publicKey":{"rawBytes":"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAAAc3usZWIY6Ps3NUtWyfRJ6f/lRS07+1FnY"#,
+    r#"RiJj0IfmfOJ9UPMQfUaTVlJBcB2pLpefPemQN9Ui2RviHqeCzQ=="},"keyDetails":"PKIX_ECDSA_P256_SHA_256"}}}}"#,
+);
+
+#[test]
+fn a_request_of_cosign_is_admitted() {
+    let admitted = admit(COSIGN.as_bytes()).unwrap();
+    let LoggedEntry::HashedRekord(read) = LoggedEntry::from_body(&admitted.body).unwrap() else { panic!() };
+    assert_eq!((read.scheme, read.digest), (Scheme::EcdsaP256Sha256, HashAlgorithm::Sha256.digest(b"hi\n")));
+    let other = COSIGN.replacen("mOpu", "mOpv", 1);
+    refused(admit(other.as_bytes()), INVALID_REKORD, "does not verify");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn entry_behind(site: &Site, envelope: &Envelope) -> Result<Option<(Vec<u8>, u64
     for digest in digests {
         let is_it = |position| {
             let entry = LoggedEntry::from_body(&view.entry(position)?);
-            Ok(entry.is_ok_and(|entry| entry.is_about(envelope) && entry.has_signature(&envelope.signature)))
+            Ok(entry.is_ok_and(|entry| entry.records(envelope)))
         };
         let found = lookup.find(&Query::Digest(&digest), view.checkpoint().size, MANY, is_it);
         if let Some(position) = found.map_err(|error| Refusal::internal(&error))?.positions.first() {
