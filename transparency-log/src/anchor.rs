@@ -6,6 +6,8 @@
 
 mod sqlite;
 
+use std::fmt;
+
 use sealwax_tlog::Hash;
 
 use crate::error::Result;
@@ -38,8 +40,8 @@ pub trait Anchor {
     ///
     /// # Errors
     ///
-    /// [`Error::Overtaken`](crate::Error::Overtaken), after which nothing was stored, and those of every function here, after
-    /// which the commit may have been made nevertheless.
+    /// [`Error::NotLive`](crate::Error::NotLive) and [`Error::Overtaken`](crate::Error::Overtaken), after which nothing was
+    /// stored, and those of every function here, after which the commit may have been made nevertheless.
     fn swap(&mut self, old: &[u8], new: &Anchored, leaves: &[Hash]) -> Result<()>;
 
     /// Looks up the first position of each leaf hash.
@@ -69,6 +71,42 @@ pub trait Anchor {
     ///
     /// Those of every function here.
     fn rebuild(&mut self, leaves: &[Hash]) -> Result<()>;
+
+    /// Reads whether the log may sign; [`Mode::Live`] before the first commit.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    fn mode(&self) -> Result<Mode>;
+
+    /// Stores whether the log may sign, durably. Storing what is stored already changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotLive`](crate::Error::NotLive) where the log is frozen and `mode` is another,
+    /// [`Error::NotFound`](crate::Error::NotFound) before the first commit, and those of every function here.
+    fn set_mode(&mut self, mode: Mode) -> Result<()>;
+}
+
+/// Whether a log may sign. It is stored with the last commit, and a commit in any mode but [`Mode::Live`] is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It may.
+    Live,
+    /// It came back from a copy and may be older than what it signed: not before somebody outside has confirmed its size.
+    Restored,
+    /// It never will again. No mode follows this one.
+    Frozen,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Live => "live",
+            Mode::Restored => "restored",
+            Mode::Frozen => "frozen",
+        })
+    }
 }
 
 /// One commit.

@@ -5,12 +5,14 @@
 //! | `Io`, `Database`, `Busy` | the machine, not the log | free space, permissions, waiting; then reload or reopen |
 //! | `Damaged` | stored bytes changed | restore what is named from a copy, and check |
 //! | `RolledBack`, `AnchorMissing`, `Fork`, `Overtaken` | two parts of the log disagree about the past | never sign; restore the newer part |
-//! | `WrongKey`, `Exists`, `NotFound`, `NewerSchema`, `EntryTooLarge`, `Poisoned` | the caller | see each |
+//! | `WrongKey`, `Exists`, `NotFound`, `NewerSchema`, `NotLive`, `EntryTooLarge`, `Poisoned` | the caller | see each |
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use sealwax_tlog::Hash;
+
+use crate::anchor::Mode;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -83,6 +85,12 @@ pub enum Error {
     /// The anchor moved under this process: another writer signed in between. Nothing was written over.
     #[error("another writer has signed a newer checkpoint")]
     Overtaken,
+    /// The log may not sign, or a frozen log was to leave that mode. Nothing was written.
+    #[error("the log is {mode}")]
+    NotLive {
+        /// What the log is instead.
+        mode: Mode,
+    },
     /// The log's checkpoint is not signed by the given key.
     #[error("the log's checkpoint is not signed by the key {key}")]
     WrongKey {

@@ -42,7 +42,7 @@ mod storage;
 mod tree;
 mod view;
 
-pub use anchor::{Anchor, Anchored, SqliteAnchor};
+pub use anchor::{Anchor, Anchored, Mode, SqliteAnchor};
 pub use check::{Damage, Report};
 pub use error::{Action, Error, Part, Result};
 pub use log::{Log, LogKey, NewEntry, Receipt, Recovery};

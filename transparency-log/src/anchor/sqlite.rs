@@ -9,7 +9,7 @@ use rusqlite::{
 };
 use sealwax_tlog::Hash;
 
-use super::{Anchor, Anchored};
+use super::{Anchor, Anchored, Mode};
 use crate::error::{Action, Error, Result};
 use crate::storage::{create_new, sync_directory};
 
@@ -21,7 +21,8 @@ pub struct SqliteAnchor {
 }
 
 impl SqliteAnchor {
-    /// Opens an existing database, creating its tables when it has none yet.
+    /// Opens an existing database, creating its tables when it has none yet and bringing those of an older version up to
+    /// date.
     ///
     /// A newer schema is refused, and so is a database that fails SQLite's own check (made below 8 MiB).
     ///
@@ -85,7 +86,7 @@ impl SqliteAnchor {
         if busy != 0 {
             return Err(Error::Busy { path: self.path.clone() });
         }
-        if found == 0 { self.create_schema() } else { Ok(()) }
+        self.upgrade(found)
     }
 
     /// Runs one of SQLite's own checks of the whole file.
@@ -94,11 +95,16 @@ impl SqliteAnchor {
         if verdict == "ok" { Ok(()) } else { Err(self.damaged(MALFORMED)) }
     }
 
-    fn create_schema(&self) -> Result<()> {
-        if self.value::<i64>("read", "SELECT count(*) FROM sqlite_schema")? != 0 {
+    /// Brings the schema from the version found to the newest, step by step; each step is a transaction of its own.
+    fn upgrade(&self, found: i64) -> Result<()> {
+        if found == 0 && self.value::<i64>("read", "SELECT count(*) FROM sqlite_schema")? != 0 {
             return Err(self.damaged("tables without a schema version"));
         }
-        self.connection.execute_batch(SCHEMA).map_err(self.failed("create the tables of"))
+        let done = usize::try_from(found).unwrap_or(usize::MAX);
+        for step in SCHEMA.iter().skip(done) {
+            self.connection.execute_batch(step).map_err(self.failed("create the tables of"))?;
+        }
+        Ok(())
     }
 
     /// Runs a query whose answer is one value.
@@ -158,6 +164,10 @@ impl SqliteAnchor {
 
     fn swap_rows(&self, old: &[u8], new: &Anchored, leaves: &[Hash]) -> Result<()> {
         let transaction = self.transaction()?;
+        match self.read_mode()? {
+            None | Some(Mode::Live) => {}
+            Some(mode) => return Err(Error::NotLive { mode }),
+        }
         let changed = transaction
             .execute(
                 "UPDATE anchor SET size = ?2, checkpoint = ?3, staged = ?4 \
@@ -171,6 +181,32 @@ impl SqliteAnchor {
         let first =
             new.size.checked_sub(u64::try_from(leaves.len()).unwrap_or(u64::MAX)).ok_or(Error::Overtaken)?;
         self.insert(&transaction, first, leaves)?;
+        transaction.commit().map_err(self.failed("commit to"))
+    }
+
+    fn read_mode(&self) -> Result<Option<Mode>> {
+        let text: Option<String> = self
+            .connection
+            .query_row("SELECT mode FROM anchor WHERE id = 1", [], |row| row.get(0))
+            .optional()
+            .map_err(self.failed("read"))?;
+        let Some(text) = text else { return Ok(None) };
+        let known =
+            [Mode::Live, Mode::Restored, Mode::Frozen].into_iter().find(|mode| mode.to_string() == text);
+        known.map(Some).ok_or_else(|| self.damaged("a mode that no log has"))
+    }
+
+    fn write_mode(&self, mode: Mode) -> Result<()> {
+        let transaction = self.transaction()?;
+        match self.read_mode()? {
+            None => return Err(Error::NotFound { path: self.path.clone() }),
+            Some(stored) if stored == mode => return Ok(()),
+            Some(Mode::Frozen) => return Err(Error::NotLive { mode: Mode::Frozen }),
+            Some(_) => {}
+        }
+        transaction
+            .execute("UPDATE anchor SET mode = ?1 WHERE id = 1", [mode.to_string()])
+            .map_err(self.failed("write"))?;
         transaction.commit().map_err(self.failed("commit to"))
     }
 
@@ -268,6 +304,15 @@ impl Anchor for SqliteAnchor {
         };
         rebuild().map_err(|error| self.explain(error))
     }
+
+    fn mode(&self) -> Result<Mode> {
+        let mode = self.read_mode().map_err(|error| self.explain(error))?;
+        Ok(mode.unwrap_or(Mode::Live))
+    }
+
+    fn set_mode(&mut self, mode: Mode) -> Result<()> {
+        self.write_mode(mode).map_err(|error| self.explain(error))
+    }
 }
 
 /// SQLite's integers are signed; no tree comes near the limit.
@@ -283,9 +328,12 @@ fn database(action: &'static str, path: &Path, source: rusqlite::Error) -> Error
     Error::Database { action, path: path.to_owned(), source }
 }
 
-/// STRICT tables and checks keep NULL, text and empty blobs out of the register; the triggers make a smaller or equal
-/// size impossible for any program that writes this database, not only for this one.
-const SCHEMA: &str = "
+/// What makes each version of the schema from the one before; a new database takes all steps.
+///
+/// STRICT tables and checks keep NULL, text and empty blobs out of the register; the triggers make a smaller or equal size,
+/// and anything after a freeze, impossible for any program that writes this database, not only for this one.
+const SCHEMA: [&str; 2] = [
+    "
 BEGIN IMMEDIATE;
 CREATE TABLE anchor (
     id         INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -305,8 +353,21 @@ CREATE TABLE leaf (
 CREATE INDEX leaf_by_hash ON leaf (hash);
 PRAGMA user_version = 1;
 COMMIT;
-";
-const SCHEMA_VERSION: i64 = 1;
+",
+    "
+BEGIN IMMEDIATE;
+ALTER TABLE anchor ADD COLUMN mode TEXT NOT NULL DEFAULT 'live' CHECK (mode IN ('live', 'restored', 'frozen'));
+DROP TRIGGER anchor_grows;
+CREATE TRIGGER anchor_grows BEFORE UPDATE OF id, size, checkpoint, staged ON anchor
+WHEN NEW.size <= OLD.size OR OLD.mode <> 'live'
+BEGIN SELECT RAISE(ABORT, 'the anchor only grows, and only of a live log'); END;
+CREATE TRIGGER anchor_frozen BEFORE UPDATE ON anchor WHEN OLD.mode = 'frozen'
+BEGIN SELECT RAISE(ABORT, 'a frozen log stays as it is'); END;
+PRAGMA user_version = 2;
+COMMIT;
+",
+];
+const SCHEMA_VERSION: i64 = 2;
 const MALFORMED: &str = "SQLite finds the database malformed";
 /// How long SQLite waits for a program that holds the database in spite of the log's lock, a backup for example.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use sealwax_tlog::Hash;
 use sealwax_transparency_log::{
-    Action, Anchor, Anchored, Directory, Error, Log, Receipt, Recovery, Result, SqliteAnchor, Storage,
+    Action, Anchor, Anchored, Directory, Error, Log, Mode, Receipt, Recovery, Result, SqliteAnchor, Storage,
 };
 
 use crate::world::{World, append, assert_clean, assert_receipt, body, envelope_fits, try_append};
@@ -144,6 +144,14 @@ impl Anchor for FaultyAnchor {
 
     fn rebuild(&mut self, leaves: &[Hash]) -> Result<()> {
         self.1.call("rebuild".into(), || self.0.rebuild(leaves))
+    }
+
+    fn mode(&self) -> Result<Mode> {
+        self.1.call("mode".into(), || self.0.mode())
+    }
+
+    fn set_mode(&mut self, mode: Mode) -> Result<()> {
+        self.1.call("set_mode".into(), || self.0.set_mode(mode))
     }
 }
 

@@ -1,10 +1,11 @@
 //! What opening finds and tidies.
 
 use std::ops::Range;
+use std::path::Path;
 use std::rc::Rc;
 
 use sealwax_tlog::EMPTY_ROOT;
-use sealwax_transparency_log::{Anchor, Anchored, Directory, Error, Log, Part, SqliteAnchor};
+use sealwax_transparency_log::{Anchor, Anchored, Directory, Error, Log, Mode, Part, SqliteAnchor};
 
 use crate::faults::{Kind, Plan, open_faulty};
 use crate::world::{World, append, assert_clean, copy_tree, files, try_append};
@@ -119,7 +120,7 @@ fn staging_leftovers_are_removed_and_other_logs_batches_are_not_applied() {
     std::fs::write(world.path().join("staging/.tmp"), b"half a batch").unwrap();
     let (mut log, recovery) = world.open().unwrap();
     assert!(!recovery.published_batch);
-    assert_eq!(files(&world.path().join("staging")), [std::path::Path::new(".tmp")]);
+    assert_eq!(files(&world.path().join("staging")), [Path::new(".tmp")]);
     append(&mut log, 5..9);
     assert_clean(&log);
 }
@@ -146,14 +147,76 @@ fn a_log_whose_creation_was_cut_short_is_finished_by_creating_or_opening() {
 fn s19_a_newer_database_is_refused_untouched() {
     let world = World::with_entries(5);
     let path = world.path().join("anchor.db");
-    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
+    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 3").unwrap();
     let before = std::fs::read(&path).unwrap();
-    assert!(matches!(world.open(), Err(Error::NewerSchema { found: 2, known: 1, .. })));
+    assert!(matches!(world.open(), Err(Error::NewerSchema { found: 3, known: 2, .. })));
     assert_eq!(std::fs::read(&path).unwrap(), before);
     rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = -1").unwrap();
     assert!(matches!(world.open(), Err(Error::Damaged { .. })));
     rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 0").unwrap();
     assert!(matches!(world.open(), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn s19_a_database_of_the_first_version_is_brought_up_to_date() {
+    let world = World::with_entries(5);
+    let note = world.note();
+    let path = world.path().join("anchor.db");
+    // The log as the first version left it.
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "DROP TRIGGER anchor_frozen; DROP TRIGGER anchor_grows; ALTER TABLE anchor DROP COLUMN mode;
+         CREATE TRIGGER anchor_grows BEFORE UPDATE ON anchor WHEN NEW.size <= OLD.size
+         BEGIN SELECT RAISE(ABORT, 'the anchor only grows'); END;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(raw);
+    let (mut log, _) = world.open().unwrap();
+    append(&mut log, 5..9);
+    drop(log);
+    world.assert_sound(&[note]);
+    let version = |path: &Path| -> i64 {
+        let raw = rusqlite::Connection::open(path).unwrap();
+        raw.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(version(&path), 2, "which the first version refuses");
+    assert_eq!(SqliteAnchor::open(&path).unwrap().mode().unwrap(), Mode::Live);
+}
+
+#[test]
+fn s10_only_a_live_log_commits_and_a_frozen_one_stays_frozen() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path()).unwrap();
+    let path = world.path().join("anchor.db");
+    let mut anchor = SqliteAnchor::create(&path).unwrap();
+    assert_eq!(anchor.mode().unwrap(), Mode::Live);
+    assert!(matches!(anchor.set_mode(Mode::Restored), Err(Error::NotFound { .. })));
+    anchor.initialise(&Anchored { size: 0, checkpoint: b"first".to_vec(), staged: None }).unwrap();
+    let leaf = [sealwax_tlog::Hash::leaf(b"leaf")];
+    let next = Anchored { size: 1, checkpoint: b"second".to_vec(), staged: Some("staging/1".into()) };
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    for mode in [Mode::Restored, Mode::Frozen] {
+        anchor.set_mode(mode).unwrap();
+        anchor.set_mode(mode).unwrap();
+        assert_eq!(SqliteAnchor::open(&path).unwrap().mode().unwrap(), mode);
+        let refused = anchor.swap(b"first", &next, &leaf);
+        assert!(matches!(refused, Err(Error::NotLive { mode: found }) if found == mode), "{refused:?}");
+        // Nor does the database let a program that does not ask.
+        assert!(raw.execute_batch("UPDATE anchor SET size = 1, staged = 'x'").is_err(), "{mode}");
+    }
+    for mode in [Mode::Live, Mode::Restored] {
+        let refused = anchor.set_mode(mode);
+        assert!(matches!(refused, Err(Error::NotLive { mode: Mode::Frozen })), "{refused:?}");
+        assert!(raw.execute_batch(&format!("UPDATE anchor SET mode = '{mode}'")).is_err());
+    }
+
+    let path = world.path().join("other.db");
+    let mut anchor = SqliteAnchor::create(&path).unwrap();
+    anchor.initialise(&Anchored { size: 0, checkpoint: b"first".to_vec(), staged: None }).unwrap();
+    anchor.set_mode(Mode::Restored).unwrap();
+    anchor.set_mode(Mode::Live).unwrap();
+    anchor.swap(b"first", &next, &leaf).unwrap();
 }
 
 #[test]
@@ -191,7 +254,7 @@ fn s11_a_register_without_a_checkpoint_cannot_be_stored() {
     // What no code of ours does, the database refuses as well.
     let raw = rusqlite::Connection::open(&path).unwrap();
     for statement in [
-        "INSERT INTO anchor VALUES (2, 0, x'00', NULL)",
+        "INSERT INTO anchor VALUES (2, 0, x'00', NULL, 'live')",
         "UPDATE anchor SET size = 1",
         "UPDATE anchor SET size = 0, staged = NULL",
         "UPDATE anchor SET size = 2, checkpoint = NULL",
@@ -200,6 +263,8 @@ fn s11_a_register_without_a_checkpoint_cannot_be_stored() {
         "UPDATE anchor SET size = 2, checkpoint = 'text'",
         "UPDATE anchor SET size = 'two'",
         "UPDATE anchor SET size = 2, staged = NULL",
+        "UPDATE anchor SET mode = 'dead'",
+        "UPDATE anchor SET mode = NULL",
         "DELETE FROM anchor",
         "INSERT INTO leaf VALUES (1, NULL)",
         "INSERT INTO leaf VALUES (1, x'00')",
