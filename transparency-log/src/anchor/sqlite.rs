@@ -86,6 +86,8 @@ impl SqliteAnchor {
         if busy != 0 {
             return Err(Error::Busy { path: self.path.clone() });
         }
+        // SQLite flushes the directory once the write-ahead log is in it, and does not look at the answer.
+        self.path.parent().map_or(Ok(()), sync_directory)?;
         self.upgrade(found)
     }
 
