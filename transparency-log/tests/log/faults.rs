@@ -134,8 +134,12 @@ impl Anchor for FaultyAnchor {
         self.1.call("find".into(), || self.0.find(leaves))
     }
 
-    fn leaves(&self) -> Result<Vec<(u64, Hash)>> {
-        self.1.call("leaves".into(), || self.0.leaves())
+    fn check(&self) -> Result<()> {
+        self.1.call("check".into(), || self.0.check())
+    }
+
+    fn leaves(&self, first: u64, count: usize) -> Result<Vec<(u64, Hash)>> {
+        self.1.call("leaves".into(), || self.0.leaves(first, count))
     }
 
     fn is_indexed(&self, size: u64) -> Result<bool> {

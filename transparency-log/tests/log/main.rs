@@ -15,7 +15,6 @@ mod damage;
 mod disk_full;
 mod faults;
 mod growth;
-mod kill;
 mod recovery;
 mod rollback;
 mod world;

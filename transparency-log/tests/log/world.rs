@@ -37,7 +37,8 @@ impl World {
     }
 
     pub(crate) fn key(&self) -> LogKey {
-        key(&self.key_text)
+        let Ok(KeyFile::Plain(secret)) = KeyFile::parse(self.key_text.as_bytes()) else { panic!("test key") };
+        LogKey::new(ORIGIN, secret).unwrap()
     }
 
     pub(crate) fn sign(&self, checkpoint: &Checkpoint) -> Vec<u8> {
@@ -55,11 +56,6 @@ impl World {
 
     pub(crate) fn view(&self) -> Result<LogView, Error> {
         LogView::open(&self.path(), &self.verifier)
-    }
-
-    /// The key as text, for another process.
-    pub(crate) fn key_text(&self) -> &str {
-        &self.key_text
     }
 
     /// A second world with the same key and a copy of the files as they are now.
@@ -98,11 +94,6 @@ impl World {
             proof::verify_consistency(old.size, newest.size, &path, &old.root, &newest.root).unwrap();
         }
     }
-}
-
-pub(crate) fn key(text: &str) -> LogKey {
-    let Ok(KeyFile::Plain(secret)) = KeyFile::parse(text.as_bytes()) else { panic!("test key") };
-    LogKey::new(ORIGIN, secret).unwrap()
 }
 
 /// A temporary directory in memory where there is such a place: flushing thousands of copies to disk proves nothing more.
