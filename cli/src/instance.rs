@@ -52,7 +52,7 @@ impl Instance {
     /// [`Error::NoInstance`] where there is none, [`Error::BadInstance`] where it cannot be understood.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(MARKER);
-        for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT)] {
+        for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT), dir.join(SERVER_SETTINGS)] {
             let mode = fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
             if mode & 0o022 != 0 {
                 return Err(Error::InstanceExposed { path, mode: mode & 0o777 });
