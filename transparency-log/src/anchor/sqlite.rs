@@ -49,7 +49,7 @@ impl SqliteAnchor {
         match create_new(path, 0o600) {
             Ok(file) => {
                 file.sync_all().map_err(|source| Error::io(Action::Sync, path, source))?;
-                path.parent().map_or(Ok(()), sync_directory)?;
+                sync_parent(path)?;
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::io(Action::Write, path, source)),
@@ -87,7 +87,7 @@ impl SqliteAnchor {
             return Err(Error::Busy { path: self.path.clone() });
         }
         // SQLite flushes the directory once the write-ahead log is in it, and does not look at the answer.
-        self.path.parent().map_or(Ok(()), sync_directory)?;
+        sync_parent(&self.path)?;
         self.upgrade(found)
     }
 
@@ -98,31 +98,28 @@ impl SqliteAnchor {
     }
 
     /// Compares the leaves with their index by hash, row for row: SQLite would look each of them up, which takes long.
-    ///
-    /// Both are read once, in their own order, and summed up. The weights are odd, so that a changed word always shows, and
-    /// differ by position, so that exchanged rows do.
     fn check_index(&self) -> Result<()> {
-        let mut sums = [[0u64; 4]; 2];
-        let mut last = ([0; 32], 0);
-        let mut is_sorted = true;
-        let queries = [
-            "SELECT position, hash FROM leaf NOT INDEXED",
-            "SELECT position, hash FROM leaf INDEXED BY leaf_by_hash",
-        ];
-        for (by_hash, (query, sum)) in queries.into_iter().zip(&mut sums).enumerate() {
-            self.each_leaf(query, [], |position, hash| {
-                let weight = position.wrapping_mul(2).wrapping_add(1);
-                let (words, _) = hash.as_chunks::<8>();
-                for (sum, word) in sum.iter_mut().zip(words) {
-                    *sum = sum.wrapping_add(u64::from_le_bytes(*word).wrapping_mul(weight));
-                }
-                is_sorted &= by_hash == 0 || last <= (hash, position);
-                last = (hash, position);
-            })?;
-            last = ([0; 32], 0);
-        }
-        let [table, index] = sums;
+        let (table, _) = self.sum_leaves("SELECT position, hash FROM leaf NOT INDEXED")?;
+        let (index, is_sorted) =
+            self.sum_leaves("SELECT position, hash FROM leaf INDEXED BY leaf_by_hash")?;
         if table == index && is_sorted { Ok(()) } else { Err(self.damaged(MALFORMED)) }
+    }
+
+    /// Sums up all leaves, in whatever order they come, and tells whether it was the order of hashes.
+    ///
+    /// The weights are odd, so that a changed word always shows, and differ by position, so that exchanged rows do.
+    fn sum_leaves(&self, query: &'static str) -> Result<([u64; 4], bool)> {
+        let (mut sums, mut last, mut is_sorted) = ([0u64; 4], ([0; 32], 0), true);
+        self.each_leaf(query, [], |position, hash| {
+            let weight = position.wrapping_mul(2).wrapping_add(1);
+            let (words, _) = hash.as_chunks::<8>();
+            for (sum, word) in sums.iter_mut().zip(words) {
+                *sum = sum.wrapping_add(u64::from_le_bytes(*word).wrapping_mul(weight));
+            }
+            is_sorted &= last <= (hash, position);
+            last = (hash, position);
+        })?;
+        Ok((sums, is_sorted))
     }
 
     /// Runs a query for positions and hashes and hands each row on.
@@ -362,6 +359,12 @@ impl Anchor for SqliteAnchor {
     fn set_mode(&mut self, mode: Mode) -> Result<()> {
         self.write_mode(mode).map_err(|error| self.explain(error))
     }
+}
+
+/// Flushes the directory that a file is in.
+fn sync_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_directory(parent.unwrap_or(Path::new(".")))
 }
 
 /// SQLite's integers are signed; no tree comes near the limit.
