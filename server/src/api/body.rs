@@ -98,7 +98,7 @@ mod tests {
         assert!(room.take(&body(1)).is_err());
         drop(small);
         drop(first);
-        room.take(&body(30 << 20)).unwrap();
+        drop(room.take(&body(30 << 20)).unwrap());
     }
 
     #[test]
