@@ -8,6 +8,8 @@
 //! <dir>/trusted_root.json    what others need to believe the log
 //! <dir>/serve.toml           the server's settings, if there are any
 //! <dir>/policy.json          whose signatures this instance trusts
+//! <dir>/shards/<origin>/     earlier logs of the instance, frozen: log.pem, log/
+//! <dir>/next/                the next log while `sealwax log freeze --next` runs
 //! ```
 
 use std::fs::{self, DirBuilder};
@@ -20,7 +22,8 @@ use serde_json::json;
 use sealwax_attestation::json::{Json, Limits, parse};
 use sealwax_attestation::{LogInstance, TrustedRoot};
 use sealwax_keys::{KeyKind, SecretKey};
-use sealwax_transparency_log::{Guards, Log, LogKey, LogView};
+use sealwax_server::Config;
+use sealwax_transparency_log::{Guards, Log, LogKey, LogView, Outpost};
 use sealwax_verify::{Policy, TrustedKey};
 
 use crate::error::Error;
@@ -51,6 +54,18 @@ impl Instance {
     /// # Errors
     /// [`Error::NoInstance`] where there is none, [`Error::BadInstance`] where it cannot be understood.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let instance = Self::open_unfinished(dir)?;
+        if instance.next_path().join(MARKER).exists() {
+            return Err(Error::UnfinishedShard { path: dir.to_owned() });
+        }
+        Ok(instance)
+    }
+
+    /// Finds the instance in `dir`, also one whose move to the next shard was interrupted.
+    ///
+    /// # Errors
+    /// As [`Instance::open`].
+    pub(crate) fn open_unfinished(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(MARKER);
         for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT)] {
             let mode = fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
@@ -115,6 +130,40 @@ impl Instance {
         self.dir.join(LOG)
     }
 
+    /// Where the log's key is.
+    pub(crate) fn log_key_path(&self) -> PathBuf {
+        self.dir.join(LOG_KEY)
+    }
+
+    /// Where the instance's name is: version and origin.
+    pub(crate) fn marker_path(&self) -> PathBuf {
+        self.dir.join(MARKER)
+    }
+
+    /// Where a log of the trusted root is, if it is one of the instance: its own one, or a frozen one.
+    pub(crate) fn log_of(&self, origin: &str) -> Option<PathBuf> {
+        if origin == self.origin {
+            return Some(self.log_path());
+        }
+        Some(self.shard_path(origin).join(LOG)).filter(|path| path.is_dir())
+    }
+
+    /// The files that may be handed out or backed up, whether or not they are there.
+    pub(crate) fn public_files(&self) -> Vec<PathBuf> {
+        let names = [MARKER, TRUSTED_ROOT, POLICY, SERVER_SETTINGS, SIGNING_PUBLIC_KEY];
+        names.iter().map(|name| self.dir.join(name)).collect()
+    }
+
+    /// Where a frozen log of the instance is, whose origin the trusted root has.
+    pub(crate) fn shard_path(&self, origin: &str) -> PathBuf {
+        self.dir.join(SHARDS).join(origin)
+    }
+
+    /// Where the next log waits.
+    pub(crate) fn next_path(&self) -> PathBuf {
+        self.dir.join(NEXT)
+    }
+
     /// The server's settings: a file of the instance, if it is there.
     pub(crate) fn server_settings_path(&self) -> PathBuf {
         self.dir.join(SERVER_SETTINGS)
@@ -141,25 +190,90 @@ impl Instance {
         read_policy(&self.policy_path()).map_err(missing_part)
     }
 
+    /// The server's settings: those of the file that is named, else of the instance, else the defaults.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what is not a setting, and those of reading.
+    pub(crate) fn settings(&self, named: Option<&Path>) -> Result<Config, Error> {
+        let own = self.server_settings_path();
+        let path = match named {
+            Some(path) => path,
+            None if own.is_file() => &own,
+            None => return Ok(Config::default()),
+        };
+        let text = files::read_capped(path, MAX_SETTINGS)?;
+        let text =
+            std::str::from_utf8(&text).map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
+        Config::parse(text).map_err(|error| match error {
+            sealwax_server::Error::Config(what) => Error::Usage(format!("{}: {what}", path.display())),
+            other => Error::Server(other),
+        })
+    }
+
+    /// What the settings put between the log and its next signature.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where `log.anchor` is not a directory: one that is made now may be the mount point of a disk that is
+    /// not mounted.
+    pub(crate) fn guards(&self, config: &Config) -> Result<Guards, Error> {
+        let outpost = |path: &PathBuf| {
+            let path = self.dir.join(path);
+            if path.is_dir() {
+                return Ok(Outpost::directory(&path));
+            }
+            let what = "log.anchor is not a directory; make it, or mount its disk";
+            Err(Error::Usage(format!("{}: {what}", path.display())))
+        };
+        let outposts = config.log.anchor.iter().map(outpost).collect::<Result<_, _>>()?;
+        Ok(Guards { outposts, hold: needs_witnesses(config) })
+    }
+
+    /// What stands between the log and a signature of this process.
+    ///
+    /// # Errors
+    /// [`Error::WitnessesRequired`] where only a server may publish what it signs, and those of [`Instance::guards`].
+    pub(crate) fn signing_guards(&self) -> Result<Guards, Error> {
+        let config = self.settings(None)?;
+        if needs_witnesses(&config) {
+            return Err(Error::WitnessesRequired { path: self.dir.clone(), url: config.public_url() });
+        }
+        self.guards(&config)
+    }
+
     /// Opens the log for writing, waiting a while for another writer to finish.
+    ///
+    /// # Errors
+    /// Those of [`Instance::signing_guards`] and of the log.
     pub(crate) fn log(&self, world: &World) -> Result<Log, Error> {
-        self.guarded_log(Guards::default(), world)
+        self.guarded_log(self.signing_guards()?, LOCK_TRIES, world)
+    }
+
+    /// Opens the log for work that signs nothing, unless a server or somebody who signs holds it.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub(crate) fn idle_log(&self, world: &World) -> Result<Log, Error> {
+        let hold = needs_witnesses(&self.settings(None)?);
+        self.guarded_log(Guards { outposts: Vec::new(), hold }, 1, world)
     }
 
     /// Reads the key of the instance's log.
     pub(crate) fn log_key(&self, world: &World) -> Result<LogKey, Error> {
-        let path = self.dir.join(LOG_KEY);
+        let path = self.log_key_path();
         let key = key_files::read_secret(&path, &key_files::PassphraseOptions::default(), world)?;
         LogKey::new(&self.origin, key).map_err(|source| Error::Log { path, source })
     }
 
-    /// Opens the log for writing under further guards.
-    pub(crate) fn guarded_log(&self, guards: Guards, world: &World) -> Result<Log, Error> {
+    /// Opens the log for writing under further guards, waiting for another writer for so many times twenty milliseconds.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub(crate) fn guarded_log(&self, guards: Guards, patience: u32, world: &World) -> Result<Log, Error> {
         let key = self.log_key(world)?;
         let path = self.log_path();
         let wait = |tries: u32| {
             world.pause();
-            tries < LOCK_TRIES
+            tries < patience
         };
         let opened = Log::open_guarded(&path, key, guards, wait);
         let (log, recovery) = opened.map_err(|source| Error::Log { path, source })?;
@@ -194,6 +308,11 @@ impl Instance {
         let path = self.log_path();
         LogView::open(&path, &key).map_err(|source| Error::Log { path, source })
     }
+}
+
+/// Whether only what witnesses have cosigned is published.
+fn needs_witnesses(config: &Config) -> bool {
+    config.witnesses.as_ref().is_some_and(|witnesses| witnesses.require)
 }
 
 /// Reads a trusted root.
@@ -302,10 +421,13 @@ const SIGNING_PUBLIC_KEY: &str = "keys/signing.pub";
 const LOG_KEY: &str = "keys/log.pem";
 const TRUSTED_ROOT: &str = "trusted_root.json";
 const POLICY: &str = "policy.json";
-const LOG: &str = "log";
+/// The log's directory in an instance, in a shard and in a backup.
+pub(crate) const LOG: &str = "log";
+const SHARDS: &str = "shards";
+const NEXT: &str = "next";
 const SERVER_SETTINGS: &str = "serve.toml";
 /// The largest policy or trusted root that is read, in bytes.
 pub(crate) const MAX_SETTINGS: u64 = 4 << 20;
 
 /// Twenty milliseconds each: half a minute.
-const LOCK_TRIES: u32 = 1_500;
+pub(crate) const LOCK_TRIES: u32 = 1_500;

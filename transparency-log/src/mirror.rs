@@ -43,7 +43,7 @@ pub struct Mirrored {
 
 /// Makes a verified copy of a log whose checkpoints `key` signs, or brings an earlier one up to date.
 ///
-/// `target` is the copy, held by one writer. `progress` is told the number of entries that are read. Memory is bounded by a
+/// `target` is the copy, held by one writer. `progress` is told how many entries are read, and of how many. Memory is bounded by a
 /// few bundles.
 ///
 /// # Errors
@@ -56,7 +56,7 @@ pub fn mirror<S: Storage>(
     target: &S,
     fetch: Fetch<'_>,
     key: &VerifierKey,
-    progress: &dyn Fn(u64),
+    progress: &dyn Fn(u64, u64),
 ) -> Result<Mirrored> {
     let source = Source(fetch);
     let new_note = source.read(NOTE)?;
@@ -115,7 +115,7 @@ pub fn restore(
     copy: &Path,
     key: &VerifierKey,
     fits: &dyn Fn(&[u8], &[u8]) -> bool,
-    progress: &dyn Fn(u64),
+    progress: &dyn Fn(u64, u64),
 ) -> Result<(Mirrored, Vec<Damage>)> {
     let storage = Directory::writer(directory, |_| false)?;
     let mirrored = mirror(&storage, &from_directory(copy), key, progress)?;
@@ -158,7 +158,7 @@ struct Step<'a, S> {
 }
 
 impl<S: Storage> Step<'_, S> {
-    fn take(&self, progress: &dyn Fn(u64)) -> Result<()> {
+    fn take(&self, progress: &dyn Fn(u64, u64)) -> Result<()> {
         let Step { target, old, new, .. } = self;
         if new.size < old.size {
             return Err(self.shrunk()?);
@@ -190,7 +190,7 @@ impl<S: Storage> Step<'_, S> {
     /// Appends the new entries to the copy's right edge, and stores the tiles and bundles that they fill.
     ///
     /// With `resume` a full bundle that an attempt before this one stored is not fetched again. The root judges it too.
-    fn grow(&self, base: &Frontier, resume: bool, progress: &dyn Fn(u64)) -> Result<Frontier> {
+    fn grow(&self, base: &Frontier, resume: bool, progress: &dyn Fn(u64, u64)) -> Result<Frontier> {
         let mut next = base.clone();
         let mut full = Vec::new();
         for bundle in Tile::new_entries(self.old.size, self.new.size) {
@@ -203,7 +203,7 @@ impl<S: Storage> Step<'_, S> {
             for (tile, bytes) in full.drain(..) {
                 self.target.write(&tree::name(&tile), &bytes)?;
             }
-            progress(next.size());
+            progress(next.size(), self.new.size);
         }
         Ok(next)
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use sealwax_attestation::{Envelope, LogService, SigningConfig};
-use sealwax_keys::{HashAlgorithm, PublicKey};
+use sealwax_attestation::{LogService, SigningConfig};
+use sealwax_keys::PublicKey;
 use sealwax_verify::Signers;
 
 use crate::error::Error;
@@ -17,7 +17,6 @@ use crate::terminal::{Tone, count};
 use crate::world::World;
 
 use super::key::fingerprint;
-use super::serve::read_settings;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
@@ -25,8 +24,6 @@ pub(crate) enum Action {
     Init(Init),
     /// Show where the instance is, its keys and its log
     Show,
-    /// Re-hash the whole log up to its signed root and name everything that is damaged
-    Check,
     /// Write what others need to verify: trusted root, policy and public key
     Export(Export),
 }
@@ -60,7 +57,6 @@ pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
     match action {
         Action::Init(options) => init(options, world),
         Action::Show => show(&Instance::open(&world.instance_dir()?)?, world),
-        Action::Check => check(&Instance::open(&world.instance_dir()?)?, world),
         Action::Export(options) => export(options, world),
     }
 }
@@ -134,39 +130,6 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
     }))
 }
 
-/// Looks at the published log first, which needs no lock and names all damage, then at its index.
-fn check(instance: &Instance, world: &World) -> Result<(), Error> {
-    let path = instance.log_path();
-    let failed = |source| Error::Log { path: path.clone(), source };
-    let mut report = instance.log_view()?.check(&envelope_fits).map_err(failed)?;
-    if report.is_clean() {
-        report = instance.log(world)?.check(&envelope_fits).map_err(failed)?;
-    }
-    if !report.is_clean() {
-        return Err(Error::LogDamaged { path, damage: report.damage });
-    }
-    let what =
-        format!("{}, {}, {}", instance.origin(), count(report.size, "entry"), count(report.files, "file"));
-    world.terminal.result(Tone::Good, "sound", &what)?;
-    world.terminal.json(&json!({
-        "verdict": "sound",
-        "origin": instance.origin(),
-        "entries": report.size,
-        "files": report.files,
-    }))
-}
-
-/// Whether an envelope is the one whose digest an entry holds.
-fn envelope_fits(digest: &[u8], text: &[u8]) -> bool {
-    let hash = match digest.len() {
-        32 => HashAlgorithm::Sha256,
-        48 => HashAlgorithm::Sha384,
-        64 => HashAlgorithm::Sha512,
-        _ => return false,
-    };
-    Envelope::from_text(text).is_ok_and(|envelope| hash.digest(&envelope.pae()) == digest)
-}
-
 fn export(options: &Export, world: &World) -> Result<(), Error> {
     let instance = Instance::open(&world.instance_dir()?)?;
     // Read through their readers first, so that nothing broken is handed out.
@@ -216,9 +179,7 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
 fn served_at(options: &Export, instance: &Instance) -> Result<Option<String>, Error> {
     match &options.url {
         Some(url) => Ok(Some(url.trim_end_matches('/').to_owned())),
-        None if instance.server_settings_path().is_file() => {
-            Ok(Some(read_settings(instance, None)?.public_url()))
-        }
+        None if instance.server_settings_path().is_file() => Ok(Some(instance.settings(None)?.public_url())),
         None => Ok(None),
     }
 }

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use sealwax_server::{Config, Parts, Post, config};
 use sealwax_tlog::WitnessPolicy;
-use sealwax_transparency_log::{Directory, Error as LogError, Guards, Outpost, SearchIndex};
+use sealwax_transparency_log::{Directory, Error as LogError, SearchIndex};
 
 use crate::error::Error;
 use crate::files;
 use crate::http::Http;
-use crate::instance::{Instance, MAX_SETTINGS};
+use crate::instance::{Instance, LOCK_TRIES, MAX_SETTINGS};
 use crate::key_files;
 use crate::terminal::{Tone, count, start_messages};
 use crate::world::World;
@@ -53,12 +53,10 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let beside = instance.dir().to_owned();
     let tls = config.tls.as_ref().map(|tls| read_tls(&beside, tls)).transpose()?;
     let witnesses = config.witnesses.as_ref().map(|settings| witnesses(&beside, settings)).transpose()?;
-    let outposts =
-        config.log.anchor.iter().map(|path| outpost(&beside.join(path))).collect::<Result<_, _>>()?;
-    let hold = config.witnesses.as_ref().is_some_and(|witnesses| witnesses.require);
+    let guards = instance.guards(&config)?;
     start_messages(config.messages);
 
-    let log = instance.guarded_log(Guards { outposts, hold }, world)?;
+    let log = instance.guarded_log(guards, LOCK_TRIES, world)?;
     let directory = instance.log_path();
     let size = log.checkpoint().map_err(|source| Error::Log { path: directory.clone(), source })?.size;
     let index = open_index(&directory, size, world)?;
@@ -78,8 +76,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
 }
 
 /// The settings: the file, and over it what was typed.
-pub(crate) fn settings(options: &Options, instance: &Instance) -> Result<Config, Error> {
-    let mut config = read_settings(instance, options.config.as_deref())?;
+fn settings(options: &Options, instance: &Instance) -> Result<Config, Error> {
+    let mut config = instance.settings(options.config.as_deref())?;
     if let Some(listen) = options.listen {
         config.listen = listen;
     }
@@ -92,23 +90,6 @@ pub(crate) fn settings(options: &Options, instance: &Instance) -> Result<Config,
     config.plain_http |= options.plain_http;
     config.check().map_err(Error::Server)?;
     Ok(config)
-}
-
-/// Reads the settings file: the one named, else the instance's, else none.
-pub(crate) fn read_settings(instance: &Instance, named: Option<&Path>) -> Result<Config, Error> {
-    let own = instance.server_settings_path();
-    let path = match named {
-        Some(path) => path,
-        None if own.is_file() => &own,
-        None => return Ok(Config::default()),
-    };
-    let text = files::read_capped(path, MAX_SETTINGS)?;
-    let text =
-        std::str::from_utf8(&text).map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
-    Config::parse(text).map_err(|error| match error {
-        sealwax_server::Error::Config(what) => Error::Usage(format!("{}: {what}", path.display())),
-        other => Error::Server(other),
-    })
 }
 
 /// Opens the search index and brings it up to date; one that cannot be used is made anew.
@@ -145,15 +126,6 @@ fn witnesses(beside: &Path, settings: &config::Witnesses) -> Result<(WitnessPoli
         })?;
     let http = Http::new(Duration::from_secs(settings.timeout_seconds)).map_err(Error::Network)?;
     Ok((policy, Arc::new(http)))
-}
-
-/// The directory must be there: one that is made now may be the mount point of a disk that is not mounted.
-fn outpost(path: &Path) -> Result<Outpost, Error> {
-    if !path.is_dir() {
-        let what = format!("{}: log.anchor is not a directory; make it, or mount its disk", path.display());
-        return Err(Error::Usage(what));
-    }
-    Ok(Outpost::directory(path))
 }
 
 fn with_address(config: &Config, address: SocketAddr) -> String {

@@ -28,7 +28,7 @@ impl Copy {
     }
 
     fn take(&self, key: &VerifierKey, fetch: &dyn Fn(&str) -> Served) -> Result<Mirrored> {
-        mirror(&Directory::writer(&self.path(), briefly).unwrap(), fetch, key, &|_| {})
+        mirror(&Directory::writer(&self.path(), briefly).unwrap(), fetch, key, &|_, _| {})
     }
 
     fn size(&self, key: &VerifierKey) -> u64 {
@@ -84,11 +84,11 @@ fn a_copy_grows_with_its_log_and_has_every_tile() {
         append(&mut world.open().unwrap().0, before..size);
         let seen = RefCell::new(Vec::new());
         let target = Directory::writer(&copy.path(), briefly).unwrap();
-        let progress = |entries| seen.borrow_mut().push(entries);
+        let progress = |read, of| seen.borrow_mut().push((read, of));
         let done = mirror(&target, &from_directory(&world.path()), &world.verifier, &progress).unwrap();
         let root = world.view().unwrap().checkpoint().root;
         assert_eq!(done, Mirrored { from: before, size, root });
-        assert_eq!(seen.borrow().last().copied().unwrap_or(size), size);
+        assert_eq!(seen.borrow().last().copied().unwrap_or((size, size)), (size, size));
         assert_eq!(copy.size(&world.verifier), size);
         for (name, bytes) in copy.tiles() {
             assert_eq!(bytes, read(&world.path(), name.to_str().unwrap()), "{}", name.display());
@@ -148,7 +148,7 @@ fn s01_a_copy_that_is_interrupted_anywhere_is_whole_and_ends_where_it_would_have
         };
         let target = Directory::writer(&copy.path(), briefly).unwrap();
         let target = Cut { target, at: if fail_fetch { 0 } else { at }, takes_effect, calls: Cell::new(0) };
-        let result = mirror(&target, &fetch, &world.verifier, &|_| {});
+        let result = mirror(&target, &fetch, &world.verifier, &|_, _| {});
         let happened = if fail_fetch { calls.get() } else { target.calls.get() } >= at;
         drop(target);
         if !happened {
@@ -410,7 +410,7 @@ fn s08_a_restored_log_signs_only_when_an_outpost_confirms_it() {
         let world = world.copy();
         std::fs::remove_dir_all(world.path()).unwrap();
         let (done, unusable) =
-            restore(&world.path(), &copy.path(), &world.verifier, &envelope_fits, &|_| {}).unwrap();
+            restore(&world.path(), &copy.path(), &world.verifier, &envelope_fits, &|_, _| {}).unwrap();
         assert_eq!((done.size, unusable.len()), (300, 0));
         world
     };
@@ -458,7 +458,7 @@ fn s07_a_damaged_copy_is_not_restored() {
         std::fs::write(&path, bytes).unwrap();
         let place = world.copy();
         std::fs::remove_dir_all(place.path()).unwrap();
-        let refused = restore(&place.path(), &copy.path(), &world.verifier, &envelope_fits, &|_| {});
+        let refused = restore(&place.path(), &copy.path(), &world.verifier, &envelope_fits, &|_, _| {});
         assert!(matches!(&refused, Err(Error::Damaged { path, .. }) if path == name), "{refused:?}");
         assert!(!place.path().join("anchor.db").exists());
     }
