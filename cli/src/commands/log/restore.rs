@@ -69,11 +69,13 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     for Damage { path, what } in &unusable {
         world.terminal.say(Tone::Plain, "note:", &format!("not restored: {path}: {what}"));
     }
+    // Whoever remembers more than the backup has, says so now and not at the next signature.
+    let log = instance.guarded_log(guards, LOCK_TRIES, world).inspect_err(|_| {
+        let what = format!("the backup, {}, is in its place, to be read", count(mirrored.size, "entry"));
+        world.terminal.say(Tone::Plain, "note:", &what);
+    })?;
     let what = format!("{}, {}, verified", instance.origin(), count(mirrored.size, "entry"));
     world.terminal.result(Tone::Good, "restored", &what)?;
-
-    // Whoever remembers more than the backup has, says so now and not at the next signature.
-    let log = instance.guarded_log(guards, LOCK_TRIES, world)?;
     let mode = log.mode().map_err(|source| Error::Log { path: place, source })?;
     if mode == Mode::Restored {
         let what = match (confirms, &config.witnesses) {
