@@ -11,18 +11,12 @@
     clippy::print_stderr
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use sealwax_tests::crash::{Disk, rounds};
 use sealwax_tests::{Run, Sandbox};
-
-fn rounds(small: u64) -> u64 {
-    let times =
-        std::env::var("SEALWAX_CRASH_ROUNDS").ok().and_then(|times| times.parse().ok()).unwrap_or(1_u64);
-    small.saturating_mul(times)
-}
 
 /// What a sign acknowledged: the model's number and its place in the log.
 type Acknowledged = Vec<(u64, u64)>;
@@ -82,11 +76,12 @@ fn s01_s15_killed_at_any_moment_nothing_acknowledged_is_lost() {
 #[test]
 fn s03_what_was_acknowledged_survives_a_power_cut() {
     let sandbox = Sandbox::new();
-    let Some(disk) = Disk::new(&sandbox) else { return };
-    let instance = disk.mount_point.join("instance");
+    let Some(disk) = Disk::new(sandbox.path()) else { return };
+    let instance = disk.path().join("instance");
     let at = instance.to_str().unwrap().to_owned();
     sandbox.ok(["instance", "init", "--instance", &at]);
     disk.cut_power();
+    disk.restore_power();
     let mut acknowledged = Acknowledged::new();
     for number in 0..rounds(4) {
         // Models and bundles live on another disk: only the log is cut.
@@ -94,6 +89,7 @@ fn s03_what_was_acknowledged_survives_a_power_cut() {
         let said = sandbox.json(0, ["sign", &format!("m{number}"), "--instance", &at]);
         acknowledged.push((number, said["log"]["index"].as_u64().unwrap()));
         disk.cut_power();
+        disk.restore_power();
         let shown = sandbox.json(0, ["instance", "show", "--instance", &at]);
         assert!(shown["log"]["size"].as_u64().unwrap() > number, "{shown}");
     }
@@ -130,52 +126,4 @@ fn s17_limits_and_read_only_directories_give_an_error_and_no_damage() {
         sandbox.ok(["sign", "m"]);
         sandbox.ok(["verify", "m"]);
     }
-}
-
-/// A small ext4 disk in a file, whose power can be cut.
-struct Disk {
-    image: PathBuf,
-    mount_point: PathBuf,
-}
-
-impl Disk {
-    fn new(sandbox: &Sandbox) -> Option<Self> {
-        let (image, mount_point) = (sandbox.at("disk.img"), sandbox.at("disk"));
-        fs::create_dir(&mount_point).unwrap();
-        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        let disk = Self { image, mount_point };
-        let tools = quiet(Command::new("xfs_io").arg("-V"))
-            && quiet(Command::new("mkfs.ext4").arg("-q").arg(&disk.image));
-        if tools && disk.mount() {
-            return Some(disk);
-        }
-        eprintln!("skipped: power cuts (they need the superuser, loop devices, mkfs.ext4 and xfs_io)");
-        None
-    }
-
-    fn mount(&self) -> bool {
-        quiet(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.mount_point))
-    }
-
-    /// Drops everything that was not flushed, as the EXT4_IOC_SHUTDOWN call without flushing does, and mounts again.
-    fn cut_power(&self) {
-        assert!(
-            quiet(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.mount_point)),
-            "no power cut"
-        );
-        assert!(
-            quiet(Command::new("umount").arg(&self.mount_point)) && self.mount(),
-            "no mount after the cut"
-        );
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        quiet(Command::new("umount").arg("-l").arg(&self.mount_point));
-    }
-}
-
-fn quiet(command: &mut Command) -> bool {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }

@@ -6,6 +6,10 @@
 // What fails here fails the test that uses it, with its line.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
 
+pub mod crash;
+pub mod log;
+pub mod machine;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};

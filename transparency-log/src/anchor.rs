@@ -51,12 +51,19 @@ pub trait Anchor {
     /// Those of every function here.
     fn find(&self, leaves: &[Hash]) -> Result<Vec<Option<u64>>>;
 
-    /// Checks the whole anchor as far as it can by itself, and reads every indexed leaf in the order of positions.
+    /// Checks the whole anchor as far as it can by itself; whether it is the tree's is for its leaves to say.
     ///
     /// # Errors
     ///
     /// Those of every function here.
-    fn leaves(&self) -> Result<Vec<(u64, Hash)>>;
+    fn check(&self) -> Result<()>;
+
+    /// Reads up to `count` indexed leaves in the order of positions, from the position `first` on.
+    ///
+    /// # Errors
+    ///
+    /// Those of every function here.
+    fn leaves(&self, first: u64, count: usize) -> Result<Vec<(u64, Hash)>>;
 
     /// Tells whether the index holds exactly the positions 0 to `size` - 1.
     ///

@@ -55,24 +55,29 @@ pub(crate) fn run<S: Storage>(
     Ok(checker.report)
 }
 
-/// Compares the leaf index with the tree.
+/// Compares the leaf index with the tree, which [`run`] has gone through and whose damage it has named.
 pub(crate) fn index<S: Storage, A: Anchor>(
     storage: &S,
     anchor: &A,
     checkpoint: &Checkpoint,
     report: &mut Report,
 ) -> Result<()> {
-    let leaves = match leaves(storage, checkpoint) {
-        Err(Error::Damaged { .. }) => return Ok(()),
-        other => other?,
+    let compare = || {
+        anchor.check()?;
+        let mut agree = true;
+        let is_tree = each_leaf_tile(storage, checkpoint, |first, row| {
+            let indexed = anchor.leaves(first, row.len())?;
+            agree &= indexed.into_iter().eq((first..).zip(row.iter().copied()));
+            Ok(())
+        })?;
+        agree &= anchor.leaves(checkpoint.size, 1)?.is_empty();
+        Ok(agree || !is_tree)
     };
-    match anchor.leaves() {
-        Ok(indexed) if indexed.iter().copied().eq((0u64..).zip(leaves)) => {}
-        Ok(_) => {
-            report
-                .damage
-                .push(Damage { path: ANCHOR.into(), what: "an index of leaves that is not the tree's" });
-        }
+    match compare() {
+        Ok(true) => {}
+        Ok(false) => report
+            .damage
+            .push(Damage { path: ANCHOR.into(), what: "an index of leaves that is not the tree's" }),
         Err(Error::Damaged { path, what }) => report.damage.push(Damage { path, what }),
         Err(other) => return Err(other),
     }
@@ -86,14 +91,38 @@ pub(crate) fn leaves<S: Storage>(storage: &S, checkpoint: &Checkpoint) -> Result
         return Err(Error::Damaged { what, path });
     }
     let mut leaves = Vec::new();
-    for bundle in Tile::all_entries(checkpoint.size) {
-        leaves.extend(tree::read_entries(storage, &bundle)?.iter().map(|entry| Hash::leaf(entry)));
-    }
+    let is_tree = each_leaf_tile(storage, checkpoint, |_, row| {
+        leaves.extend_from_slice(row);
+        Ok(())
+    })?;
     // Read twice, so hashed twice.
-    if tree::subtree_root(&leaves)? != checkpoint.root {
-        return Err(Error::damaged("tiles/tile/entries", "entries that changed while they were read"));
+    if is_tree {
+        Ok(leaves)
+    } else {
+        Err(Error::damaged("tiles/tile/0", "tiles that changed while they were read"))
     }
-    Ok(leaves)
+}
+
+/// Hands on the leaf hashes tile by tile, with the position of the first, and tells whether all of them led to the root;
+/// a tile that is missing or has the wrong length ends it.
+fn each_leaf_tile<S: Storage>(
+    storage: &S,
+    checkpoint: &Checkpoint,
+    mut each: impl FnMut(u64, &[Hash]) -> Result<()>,
+) -> Result<bool> {
+    let mut edge = RightEdge::empty();
+    for bundle in Tile::all_entries(checkpoint.size) {
+        let tile = Tile::hashes(0, bundle.index(), bundle.width())?;
+        let row = match tree::read_hashes(storage, &tile) {
+            Err(Error::Damaged { .. }) => return Ok(false),
+            other => other?,
+        };
+        for leaf in &row {
+            edge.append(*leaf)?;
+        }
+        each(edge.size().saturating_sub(u64::from(tile.width())), &row)?;
+    }
+    Ok(edge.root() == checkpoint.root)
 }
 
 struct Checker<'a, S> {

@@ -78,7 +78,7 @@ impl SqliteAnchor {
             .map_err(|source| Error::io(Action::Read, &self.path, source))?
             .len();
         if length < QUICK_CHECK_BELOW {
-            self.check("PRAGMA quick_check(1)")?;
+            self.check_file("PRAGMA quick_check(1)")?;
         }
         // A write-ahead log whose flush failed in an earlier process reads as if it were stored. Copying it into the
         // database file writes and flushes it anew, so that what is read from here on is what a power cut leaves.
@@ -86,13 +86,60 @@ impl SqliteAnchor {
         if busy != 0 {
             return Err(Error::Busy { path: self.path.clone() });
         }
+        // SQLite flushes the directory once the write-ahead log is in it, and does not look at the answer.
+        self.path.parent().map_or(Ok(()), sync_directory)?;
         self.upgrade(found)
     }
 
     /// Runs one of SQLite's own checks of the whole file.
-    fn check(&self, pragma: &str) -> Result<()> {
+    fn check_file(&self, pragma: &str) -> Result<()> {
         let verdict: String = self.value("check", pragma)?;
         if verdict == "ok" { Ok(()) } else { Err(self.damaged(MALFORMED)) }
+    }
+
+    /// Compares the leaves with their index by hash, row for row: SQLite would look each of them up, which takes long.
+    ///
+    /// Both are read once, in their own order, and summed up. The weights are odd, so that a changed word always shows, and
+    /// differ by position, so that exchanged rows do.
+    fn check_index(&self) -> Result<()> {
+        let mut sums = [[0u64; 4]; 2];
+        let mut last = ([0; 32], 0);
+        let mut is_sorted = true;
+        let queries = [
+            "SELECT position, hash FROM leaf NOT INDEXED",
+            "SELECT position, hash FROM leaf INDEXED BY leaf_by_hash",
+        ];
+        for (by_hash, (query, sum)) in queries.into_iter().zip(&mut sums).enumerate() {
+            self.each_leaf(query, [], |position, hash| {
+                let weight = position.wrapping_mul(2).wrapping_add(1);
+                let (words, _) = hash.as_chunks::<8>();
+                for (sum, word) in sum.iter_mut().zip(words) {
+                    *sum = sum.wrapping_add(u64::from_le_bytes(*word).wrapping_mul(weight));
+                }
+                is_sorted &= by_hash == 0 || last <= (hash, position);
+                last = (hash, position);
+            })?;
+            last = ([0; 32], 0);
+        }
+        let [table, index] = sums;
+        if table == index && is_sorted { Ok(()) } else { Err(self.damaged(MALFORMED)) }
+    }
+
+    /// Runs a query for positions and hashes and hands each row on.
+    fn each_leaf(
+        &self,
+        query: &'static str,
+        parameters: impl rusqlite::Params,
+        mut each: impl FnMut(u64, [u8; 32]),
+    ) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(query).map_err(self.failed("read"))?;
+        let mut rows = statement.query(parameters).map_err(self.failed("read"))?;
+        while let Some(row) = rows.next().map_err(self.failed("read"))? {
+            let position = row.get::<_, i64>(0).map_err(self.failed("read"))?;
+            let hash = row.get::<_, [u8; 32]>(1).map_err(self.failed("read"))?;
+            each(self.unsigned(position)?, hash);
+        }
+        Ok(())
     }
 
     /// Brings the schema from the version found to the newest, step by step; each step is a transaction of its own.
@@ -137,11 +184,15 @@ impl SqliteAnchor {
 
     /// Tells damage and a busy database from other failures of SQLite.
     fn explain(&self, error: Error) -> Error {
-        let code = match &error {
-            Error::Database { source, .. } => source.sqlite_error_code(),
-            _ => None,
-        };
-        match code {
+        let Error::Database { source, .. } = &error else { return error };
+        match source {
+            // STRICT tables hold no value of another type, unless their bytes changed.
+            rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..) => return self.damaged(MALFORMED),
+            _ => {}
+        }
+        match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => self.damaged(MALFORMED),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Error::Busy { path: self.path.clone() }
@@ -264,24 +315,22 @@ impl Anchor for SqliteAnchor {
         found.map_err(|error| self.explain(error))
     }
 
-    fn leaves(&self) -> Result<Vec<(u64, Hash)>> {
-        let read = || {
-            self.check("PRAGMA integrity_check(1)")?;
-            let mut statement = self
-                .connection
-                .prepare("SELECT position, hash FROM leaf ORDER BY position")
-                .map_err(self.failed("read"))?;
-            let rows = statement
-                .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
-                .map_err(self.failed("read"))?;
-            rows.map(|row| {
-                let (position, hash) = row.map_err(self.failed("read"))?;
-                Ok((self.unsigned(position)?, Hash::from_bytes(hash)))
-            })
-            .collect()
-        };
-        let found: Result<_> = read();
-        found.map_err(|error| self.explain(error))
+    fn check(&self) -> Result<()> {
+        self.check_file("PRAGMA quick_check(1)")
+            .and_then(|()| self.check_index())
+            .map_err(|error| self.explain(error))
+    }
+
+    fn leaves(&self, first: u64, count: usize) -> Result<Vec<(u64, Hash)>> {
+        let Ok(first) = i64::try_from(first) else { return Ok(Vec::new()) };
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let query = "SELECT position, hash FROM leaf WHERE position >= ?1 ORDER BY position LIMIT ?2";
+        let mut rows = Vec::new();
+        self.each_leaf(query, params![first, count], |position, hash| {
+            rows.push((position, Hash::from_bytes(hash)))
+        })
+        .map_err(|error| self.explain(error))?;
+        Ok(rows)
     }
 
     fn is_indexed(&self, size: u64) -> Result<bool> {

@@ -1,10 +1,11 @@
-//! One changed byte in any file of the log, and files that are cut short, emptied, filled with zeros or gone.
+//! One changed bit in any file of the log, and files that are cut short, emptied, filled with zeros or gone.
 
 use std::path::Path;
 
-use sealwax_transparency_log::{Damage, Error, LogView, Report};
+use sealwax_tlog::{Checkpoint, Hash, RightEdge};
+use sealwax_transparency_log::{Damage, Error, Log, LogView, Report};
 
-use crate::world::{World, append, body, envelope_fits, files, try_append};
+use crate::world::{World, append, assert_receipt, body, envelope_fits, files, try_append};
 
 /// 300 entries in two batches: a full tile and bundle, partial ones of two levels, and narrower versions of those.
 fn world() -> World {
@@ -28,6 +29,7 @@ fn judge(world: &World, note: &[u8]) -> Verdict {
     let Ok((mut log, _)) = world.open() else { return Verdict::RefusedAtOpen };
     let report = log.check(&envelope_fits).unwrap();
     if !report.is_clean() {
+        append_truthfully(log, world);
         return Verdict::FoundByCheck(report.damage);
     }
     if try_append(&mut log, 300..303).is_err() {
@@ -39,7 +41,27 @@ fn judge(world: &World, note: &[u8]) -> Verdict {
         assert_eq!(view.entry(index).unwrap(), body(index));
     }
     assert!(log.check(&envelope_fits).unwrap().is_clean());
+    append_truthfully(log, world);
     Verdict::Harmless
+}
+
+/// Appends to a log that may be damaged, old entries and new ones, until it refuses: no receipt may be wrong, and every
+/// signed root must be the one of all entries that went in.
+fn append_truthfully(mut log: Log, world: &World) {
+    let size = log.checkpoint().unwrap().size;
+    let mut tree = RightEdge::empty();
+    for index in 0..size {
+        tree.append(Hash::leaf(&body(index))).unwrap();
+    }
+    for index in [0, 77, 255, 256, 299, size, size + 1] {
+        let Ok(receipts) = try_append(&mut log, index..index + 1) else { return };
+        assert_receipt(&receipts[0], &body(index), &world.verifier);
+        if !receipts[0].existing {
+            tree.append(Hash::leaf(&body(index))).unwrap();
+        }
+        let signed = Checkpoint::open(&receipts[0].checkpoint, &world.verifier).unwrap();
+        assert_eq!((signed.size, signed.root), (tree.size(), tree.root()), "entry {index}");
+    }
 }
 
 #[test]
@@ -53,9 +75,10 @@ fn s07_a_changed_bit_in_any_public_file_is_found_and_named() {
             continue;
         }
         let length = std::fs::read(intact.path().join(&file)).unwrap().len();
-        for (offset, bit) in
-            [(0, 0), (1, 3), (length / 3, 7), (length / 2, 5), (length - 2, 6), (length - 1, 1)]
-        {
+        // All bytes of the small files, and of the others each end and samples.
+        let offsets = (0..length).filter(|at| length < 256 || at % 61 == 3 || *at < 4 || at + 4 > length);
+        for offset in offsets {
+            let bit = (offset % 8) as u32;
             let world = intact.copy();
             flip(&world.path().join(&file), offset, bit);
             tried += 1;
@@ -70,7 +93,8 @@ fn s07_a_changed_bit_in_any_public_file_is_found_and_named() {
             assert_ne!(judge(&world, &note), Verdict::Harmless, "{name}: bit {bit} of byte {offset}");
         }
     }
-    assert!(tried > 40, "{tried}");
+    println!("{tried} changed bits");
+    assert!(tried > 400, "{tried}");
 }
 
 #[test]
@@ -80,7 +104,7 @@ fn s07_a_changed_bit_anywhere_in_the_database_is_found_or_harmless() {
     let length = std::fs::read(intact.path().join("anchor.db")).unwrap().len();
     let mut verdicts = [0; 4];
     // The whole header, then samples over all pages.
-    for offset in (0..108).chain((108..length).step_by(251)) {
+    for offset in (0..108).chain((108..length).step_by(61)) {
         let world = intact.copy();
         flip(&world.path().join("anchor.db"), offset, (offset % 8) as u32);
         let place = match judge(&world, &note) {
@@ -93,6 +117,49 @@ fn s07_a_changed_bit_anywhere_in_the_database_is_found_or_harmless() {
     }
     println!("database: refused, found by check, failed at append, harmless: {verdicts:?}");
     assert!(verdicts[0] > 0 && verdicts[1] > 0);
+}
+
+#[test]
+fn s07_a_leaf_that_changed_in_the_table_or_in_its_index_alone_is_found() {
+    let intact = world();
+    let bytes = std::fs::read(intact.path().join("anchor.db")).unwrap();
+    for index in [0, 77, 299] {
+        let leaf = Hash::leaf(&body(index));
+        let places: Vec<usize> =
+            (0..bytes.len() - 31).filter(|at| bytes[*at..][..32] == *leaf.as_bytes()).collect();
+        // One in the table, one in the index, and what SQLite may have left behind in space that it no longer uses.
+        let mut found = 0;
+        for place in places {
+            let world = intact.copy();
+            flip(&world.path().join("anchor.db"), place + 17, 7);
+            let report = world.open().unwrap().0.check(&envelope_fits).unwrap();
+            assert!(report.is_clean() || paths(&report) == ["anchor.db"], "{report:?}");
+            found += u32::from(!report.is_clean());
+        }
+        assert_eq!(found, 2, "leaf {index}");
+    }
+}
+
+#[test]
+fn s08_a_changed_bit_in_the_journal_of_the_database_is_found_or_harmless() {
+    let world = World::with_entries(290);
+    // Still open: what it committed is in the journal only, as after a kill.
+    let (mut log, _) = world.open().unwrap();
+    append(&mut log, 290..300);
+    let note = world.note();
+    let length = std::fs::read(world.path().join("anchor.db-wal")).unwrap().len();
+    let (mut refused, mut harmless) = (0, 0);
+    for offset in (0..56).chain((56..length).step_by(419)) {
+        let copy = world.copy();
+        flip(&copy.path().join("anchor.db-wal"), offset, (offset % 8) as u32);
+        match judge(&copy, &note) {
+            Verdict::RefusedAtOpen => refused += 1,
+            Verdict::Harmless => harmless += 1,
+            other => panic!("byte {offset}: {other:?}"),
+        }
+    }
+    println!("journal: {refused} refused, {harmless} harmless");
+    assert!(refused > harmless);
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod damage;
 mod disk_full;
 mod faults;
 mod growth;
-mod kill;
+mod guards;
 mod mirror;
 mod recovery;
 mod rollback;
