@@ -9,43 +9,35 @@
 //! <dir>/serve.toml           the server's settings, if there are any
 //! <dir>/policy.json          whose signatures this instance trusts
 //! <dir>/shards/<origin>/     earlier logs of the instance, frozen: log.pem, log/
-//! <dir>/next/                the next log while `sealwax log freeze --next` runs
+//! <dir>/next/                the next log while the instance moves to it
 //! ```
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+mod making;
+mod shards;
 
-use jiff::Timestamp;
-use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use sealwax_attestation::json::{Json, Limits, parse};
 use sealwax_attestation::{LogInstance, TrustedRoot};
-use sealwax_keys::{KeyKind, SecretKey};
 use sealwax_server::Config;
 use sealwax_transparency_log::{Guards, Log, LogKey, LogView, Outpost};
-use sealwax_verify::{Policy, TrustedKey};
+use sealwax_verify::Policy;
 
 use crate::error::Error;
-use crate::files::{self, io_error};
+use crate::files;
 use crate::key_files;
 use crate::terminal::Tone;
 use crate::world::World;
+
+pub(crate) use making::Blueprint;
 
 /// An instance on disk. Holding one opens nothing.
 #[derive(Debug)]
 pub(crate) struct Instance {
     dir: PathBuf,
     origin: String,
-}
-
-/// How a new instance is made.
-#[derive(Debug, Default)]
-pub(crate) struct Blueprint {
-    /// The log's origin; otherwise one is made from its key.
-    pub(crate) origin: Option<String>,
-    /// The passphrase of the signing key, if it shall have one.
-    pub(crate) passphrase: Option<zeroize::Zeroizing<String>>,
 }
 
 impl Instance {
@@ -55,7 +47,7 @@ impl Instance {
     /// [`Error::NoInstance`] where there is none, [`Error::BadInstance`] where it cannot be understood.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let instance = Self::open_unfinished(dir)?;
-        if instance.next_path().join(MARKER).exists() {
+        if instance.is_moving() {
             return Err(Error::UnfinishedShard { path: dir.to_owned() });
         }
         Ok(instance)
@@ -66,21 +58,13 @@ impl Instance {
     /// # Errors
     /// As [`Instance::open`].
     pub(crate) fn open_unfinished(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join(MARKER);
         for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT)] {
             let mode = fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
             if mode & 0o022 != 0 {
                 return Err(Error::InstanceExposed { path, mode: mode & 0o777 });
             }
         }
-        let text = match files::read_capped(&path, 65_536) {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::NoInstance { path: dir.to_owned() });
-            }
-            read => read?,
-        };
-        let origin = read_marker(&text)
-            .map_err(|error| Error::BadInstance { path: path.clone(), reason: error.to_string() })?;
+        let origin = open_marker(dir)?;
         Ok(Self { dir: dir.to_owned(), origin })
     }
 
@@ -91,7 +75,8 @@ impl Instance {
     /// # Errors
     /// [`Error::Exists`] where something is there already.
     pub(crate) fn create(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<Self, Error> {
-        let origin = files::create_directory(dir, world.now(), |dir| build(dir, blueprint, world))?;
+        let origin =
+            files::create_directory(dir, world.now(), |dir| making::build(dir, blueprint, world.now()))?;
         Ok(Self { dir: dir.to_owned(), origin })
     }
 
@@ -135,9 +120,13 @@ impl Instance {
         self.dir.join(LOG_KEY)
     }
 
-    /// Where the instance's name is: version and origin.
-    pub(crate) fn marker_path(&self) -> PathBuf {
-        self.dir.join(MARKER)
+    /// The frozen logs of this instance.
+    ///
+    /// # Errors
+    /// Those of reading the trusted root.
+    pub(crate) fn shards(&self) -> Result<Vec<LogInstance>, Error> {
+        let is_shard = |log: &LogInstance| log.origin != self.origin && self.log_of(&log.origin).is_some();
+        Ok(self.trusted_root()?.logs.into_iter().filter(is_shard).collect())
     }
 
     /// Where a log of the trusted root is, if it is one of the instance: its own one, or a frozen one.
@@ -145,7 +134,9 @@ impl Instance {
         if origin == self.origin {
             return Some(self.log_path());
         }
-        Some(self.shard_path(origin).join(LOG)).filter(|path| path.is_dir())
+        // A host name of dots would lead out of the shards.
+        let shard = Some(self.shard_path(origin).join(LOG)).filter(|_| !origin.starts_with('.'));
+        shard.filter(|path| path.is_dir())
     }
 
     /// The files that may be handed out or backed up, whether or not they are there.
@@ -157,11 +148,6 @@ impl Instance {
     /// Where a frozen log of the instance is, whose origin the trusted root has.
     pub(crate) fn shard_path(&self, origin: &str) -> PathBuf {
         self.dir.join(SHARDS).join(origin)
-    }
-
-    /// Where the next log waits.
-    pub(crate) fn next_path(&self) -> PathBuf {
-        self.dir.join(NEXT)
     }
 
     /// The server's settings: a file of the instance, if it is there.
@@ -337,65 +323,16 @@ fn missing_part(error: Error) -> Error {
     }
 }
 
-/// Fills an empty directory and gives the origin.
-fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Error> {
-    let key_error = |path: PathBuf| move |source| Error::Key { path, source };
-    let private_dir = |path: &Path| {
-        DirBuilder::new().mode(0o700).create(path).map_err(|source| io_error("create", path, source))
-    };
-    private_dir(&dir.join("keys"))?;
-    let log_key_path = dir.join(LOG_KEY);
-    let log_key = SecretKey::generate(KeyKind::Ed25519).map_err(key_error(log_key_path.clone()))?;
-    let log_key_pem = log_key.to_pkcs8_pem(None).map_err(key_error(log_key_path.clone()))?;
-    files::create_private(&log_key_path, &log_key_pem)?;
-
-    let signing_path = dir.join(SIGNING_KEY);
-    let signing = SecretKey::generate(KeyKind::P256).map_err(key_error(signing_path.clone()))?;
-    let passphrase = blueprint.passphrase.as_ref().map(|passphrase| passphrase.as_str());
-    let signing_pem = signing.to_pkcs8_pem(passphrase).map_err(key_error(signing_path.clone()))?;
-    files::create_private(&signing_path, &signing_pem)?;
-    files::create_public(&dir.join(SIGNING_PUBLIC_KEY), &signing.public_key().to_pem())?;
-
-    let origin = match &blueprint.origin {
-        Some(origin) => checked_origin(origin)?,
-        // Unique because the key is; ".internal" never resolves on the internet.
-        None => {
-            let name = hex::encode(log_key.public_key().fingerprint());
-            format!("log-{}.sealwax.internal", name.get(..12).unwrap_or(&name))
+/// Reads the origin of the instance, or of the next log, that a directory is.
+fn open_marker(dir: &Path) -> Result<String, Error> {
+    let path = dir.join(MARKER);
+    let text = match files::read_capped(&path, 65_536) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NoInstance { path: dir.to_owned() });
         }
+        read => read?,
     };
-    // Whole seconds, which every reader of RFC 3339 takes, and never later than now.
-    let valid_from =
-        Timestamp::from_second(world.now().as_second().saturating_sub(1)).unwrap_or(Timestamp::MIN);
-    let log = LogInstance::new(origin.clone(), log_key.public_key().clone(), valid_from)
-        .map_err(|source| Error::TrustedRoot { path: dir.join(TRUSTED_ROOT), source })?;
-    let trusted_root = TrustedRoot { logs: vec![log] };
-    files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
-    let trusted = TrustedKey { name: INSTANCE_KEY_NAME.to_owned(), key: signing.public_key().clone() };
-    files::create_public(&dir.join(POLICY), &Policy::file_for(&[trusted]))?;
-    let log_path = dir.join(LOG);
-    LogKey::new(&origin, log_key)
-        .and_then(|key| Log::create(&log_path, key, |_| false))
-        .map_err(|source| Error::Log { path: log_path, source })?;
-    let marker = json!({"version": VERSION, "origin": origin});
-    files::create_public(&dir.join(MARKER), &format!("{marker:#}\n"))?;
-    Ok(origin)
-}
-
-/// An origin is a bare host name: sigstore-go derives the checkpoint's key name from the host of the log's URL, and takes a
-/// trailing number for a log of the first version.
-fn checked_origin(origin: &str) -> Result<String, Error> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if origin.len() <= 253 && origin.split('.').all(label) {
-        return Ok(origin.to_owned());
-    }
-    Err(Error::Usage(format!("{origin:?} cannot be a log's origin: it must be a host name in lower case")))
+    read_marker(&text).map_err(|error| Error::BadInstance { path, reason: error.to_string() })
 }
 
 fn read_marker(text: &[u8]) -> Result<String, sealwax_attestation::Error> {
@@ -424,7 +361,6 @@ const POLICY: &str = "policy.json";
 /// The log's directory in an instance, in a shard and in a backup.
 pub(crate) const LOG: &str = "log";
 const SHARDS: &str = "shards";
-const NEXT: &str = "next";
 const SERVER_SETTINGS: &str = "serve.toml";
 /// The largest policy or trusted root that is read, in bytes.
 pub(crate) const MAX_SETTINGS: u64 = 4 << 20;

@@ -10,5 +10,6 @@
 )]
 
 mod copies;
+mod freeze;
 mod restored;
 mod world;

@@ -102,8 +102,10 @@ pub fn copy_envelopes<S: Storage, T: Storage>(
     Ok((copied, damage))
 }
 
-/// Makes a log at `directory`, where none is, out of a copy of it, in [`Mode::Restored`]: it may be older than what the log
-/// signed, and takes no entry before somebody outside has confirmed its size. Returns what of the copy could not be used.
+/// Makes a log at `directory`, where none is, out of a copy of it. Returns what of the copy could not be used.
+///
+/// The copy may be older than what the log signed, so the log takes no entry before somebody outside has confirmed its size;
+/// `frozen` says that it never will.
 ///
 /// What a crash leaves is to be removed before it is tried again.
 ///
@@ -114,6 +116,7 @@ pub fn restore(
     directory: &Path,
     copy: &Path,
     key: &VerifierKey,
+    frozen: bool,
     fits: &dyn Fn(&[u8], &[u8]) -> bool,
     progress: &dyn Fn(u64, u64),
 ) -> Result<(Mirrored, Vec<Damage>)> {
@@ -137,7 +140,8 @@ pub fn restore(
     // A log of some entries came from a batch; this one's is behind it and gone.
     let staged = (checkpoint.size > 0).then(|| format!("{STAGING}/{}-restored", checkpoint.size));
     let first = Anchored { size: checkpoint.size, checkpoint: own, staged };
-    SqliteAnchor::create(&directory.join(ANCHOR))?.initialise(&first, Mode::Restored)?;
+    let mode = if frozen { Mode::Frozen } else { Mode::Restored };
+    SqliteAnchor::create(&directory.join(ANCHOR))?.initialise(&first, mode)?;
     Ok((mirrored, unusable))
 }
 

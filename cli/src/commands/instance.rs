@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use sealwax_attestation::{LogService, SigningConfig};
+use sealwax_attestation::{LogInstance, LogService, SigningConfig};
 use sealwax_keys::PublicKey;
 use sealwax_verify::Signers;
 
@@ -112,8 +112,9 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
     )?;
     terminal.result(Tone::Plain, "log root   ", &hex::encode(state.root.as_bytes()))?;
     for log in &root.logs {
-        let since = format!("{} since {}", log.origin, log.valid_from);
-        terminal.result(Tone::Plain, "trusts log ", &since)?;
+        let until = log.valid_until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let window = format!("{} since {}{until}", log.origin, log.valid_from);
+        terminal.result(Tone::Plain, "trusts log ", &window)?;
     }
     if let Signers::Keys(keys) = instance.policy()?.signers {
         for trusted in &keys {
@@ -146,14 +147,17 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
         ("signing.pub", key),
     ];
     if let Some(url) = served_at(options, &instance)? {
-        let log = instance.own_log()?;
-        let service = LogService {
+        let service = |url: String, log: LogInstance| LogService {
             url,
             valid_from: log.valid_from,
             valid_until: log.valid_until,
             operator: log.origin,
         };
-        files.push(("signing_config.json", SigningConfig { logs: vec![service] }.to_json()));
+        let frozen = instance.shards()?.into_iter();
+        let mut logs: Vec<_> =
+            frozen.map(|log| service(format!("{url}/shards/{}", log.origin), log)).collect();
+        logs.push(service(url, instance.own_log()?));
+        files.push(("signing_config.json", SigningConfig { logs }.to_json()));
     }
     // All or nothing: none is written where one of them is there.
     if let Some(path) =

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use sealwax_server::{Config, Listen, Parts, Post, config};
-use sealwax_tlog::WitnessPolicy;
+use sealwax_tlog::{VerifierKey, WitnessPolicy};
 use sealwax_transparency_log::{Directory, Error as LogError, SearchIndex};
 
 use crate::error::Error;
@@ -86,7 +86,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let index = open_index(&directory, size, world)?;
     let lookup = SearchIndex::open(&directory.join(INDEX));
     let lookup = lookup.map_err(|source| Error::Log { path: directory.clone(), source })?;
-    let parts = Parts { log, directory, index, lookup, witnesses, listen };
+    let shards = shards(&instance)?;
+    let parts = Parts { log, directory, shards, index, lookup, witnesses, listen };
     let started = |address: SocketAddr| {
         let url = config.url.clone().unwrap_or_else(|| with_address(&config, address));
         let what = format!("{}, {}, at {url}", instance.origin(), count(size, "entry"));
@@ -112,6 +113,14 @@ fn settings(options: &Options, instance: &Instance) -> Result<Config, Error> {
     config.plain_http |= options.tls.plain_http;
     config.check().map_err(Error::Server)?;
     Ok(config)
+}
+
+/// The frozen logs, which are served beside the log.
+fn shards(instance: &Instance) -> Result<Vec<(PathBuf, VerifierKey)>, Error> {
+    let wrong = |source| Error::TrustedRoot { path: instance.trusted_root_path(), source };
+    let shards = instance.shards()?;
+    let placed = shards.iter().filter_map(|log| Some((instance.log_of(&log.origin)?, log)));
+    placed.map(|(path, log)| Ok((path, log.verifier_key().map_err(wrong)?))).collect()
 }
 
 /// Opens the search index and brings it up to date; one that cannot be used is made anew.

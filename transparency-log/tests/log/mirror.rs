@@ -410,7 +410,7 @@ fn s08_a_restored_log_signs_only_when_an_outpost_confirms_it() {
         let world = world.copy();
         std::fs::remove_dir_all(world.path()).unwrap();
         let (done, unusable) =
-            restore(&world.path(), &copy.path(), &world.verifier, &envelope_fits, &|_, _| {}).unwrap();
+            restore(&world.path(), &copy.path(), &world.verifier, false, &envelope_fits, &|_, _| {}).unwrap();
         assert_eq!((done.size, unusable.len()), (300, 0));
         world
     };
@@ -458,7 +458,8 @@ fn s07_a_damaged_copy_is_not_restored() {
         std::fs::write(&path, bytes).unwrap();
         let place = world.copy();
         std::fs::remove_dir_all(place.path()).unwrap();
-        let refused = restore(&place.path(), &copy.path(), &world.verifier, &envelope_fits, &|_, _| {});
+        let refused =
+            restore(&place.path(), &copy.path(), &world.verifier, false, &envelope_fits, &|_, _| {});
         assert!(matches!(&refused, Err(Error::Damaged { path, .. }) if path == name), "{refused:?}");
         assert!(!place.path().join("anchor.db").exists());
     }

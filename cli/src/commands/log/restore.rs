@@ -48,8 +48,9 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let building = instance.dir().join(BUILDING);
     remove(&building)?;
     let copy = options.backup.join(LOG);
+    let frozen = instance.own_log()?.valid_until.is_some();
     let bar = Entries::new(world.terminal, "restoring");
-    let done = restore(&building, &copy, &key, &envelope_fits, &|read, of| bar.show(read, of));
+    let done = restore(&building, &copy, &key, frozen, &envelope_fits, &|read, of| bar.show(read, of));
     bar.clear();
     let (mirrored, unusable) = match done {
         Ok(done) => done,
