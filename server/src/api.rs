@@ -6,6 +6,7 @@ mod queries;
 mod submit;
 mod tiles;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -39,6 +40,8 @@ pub(crate) struct Site {
     pub(crate) index: Arc<Mutex<SearchIndex>>,
     /// The index as readers see it.
     pub(crate) lookup: Arc<Mutex<SearchIndex>>,
+    /// Earlier logs, which are frozen, by their origins.
+    pub(crate) shards: Arc<BTreeMap<String, LogView>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) duplicates: Duplicates,
     pub(crate) envelopes: Envelopes,
@@ -64,6 +67,7 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
     let mut router = Router::new()
         .merge(tiles::routes())
         .nest("/api/v2", tiles::routes())
+        .merge(tiles::shard_routes())
         .route("/api/v2/log/entries", post(submit::entry))
         .nest("/api/sealwax/v1", own)
         .route("/healthz", get(healthz));
