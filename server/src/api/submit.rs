@@ -3,9 +3,11 @@
 use std::sync::PoisonError;
 
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderName, StatusCode};
-use axum::response::Response;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use sealwax_attestation::{Envelope, LoggedEntry};
 use sealwax_keys::HashAlgorithm;
 use sealwax_transparency_log::{Directory, Query};
@@ -16,8 +18,12 @@ use super::{Site, blocking};
 use crate::admission::admit;
 use crate::config::Duplicates;
 
+/// A body as far as it came.
+type Sent = Result<Bytes, BytesRejection>;
+
 /// `POST /api/v2/log/entries`: verifies every signature, and answers once the entry is durable and published.
-pub(super) async fn entry(State(site): State<Site>, text: Bytes) -> Result<Response, Refusal> {
+pub(super) async fn entry(State(site): State<Site>, sent: Sent) -> Result<Response, Refusal> {
+    let text = whole(sent)?;
     // A large envelope is hashed whole; the small request that nearly all are takes less than handing it over does.
     let admitted = if text.len() > INLINE { blocking(move || Ok(admit(&text))).await? } else { admit(&text) };
     let admitted = admitted.map_err(|refusal| Refusal::bad_request(refusal.to_string()))?;
@@ -35,18 +41,34 @@ pub(super) async fn entry(State(site): State<Site>, text: Bytes) -> Result<Respo
 }
 
 /// `POST /api/sealwax/v1/envelopes`: keeps the envelope behind an entry that is in the log, and no other.
-pub(super) async fn envelope(State(site): State<Site>, text: Bytes) -> Result<Response, Refusal> {
+pub(super) async fn envelope(State(site): State<Site>, sent: Sent) -> Result<Response, Refusal> {
     let settings = &site.envelopes;
     if !settings.keep {
         let what = "this log keeps no envelopes";
         return Err(Refusal::new(StatusCode::NOT_FOUND, Code::Unimplemented, what));
     }
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > settings.max_bytes {
-        let what = format!("an envelope here has at most {} bytes", settings.max_bytes);
-        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::OutOfRange, what));
-    }
+    let text = whole(sent)?;
     let most = settings.max_total;
     blocking(move || keep(&site, &text, most)).await
+}
+
+/// Refuses what a page in somebody's browser sends: it would reach a log that its author cannot (attack H12).
+pub(super) async fn not_from_a_page(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        let what = "this log takes nothing from web pages";
+        return Refusal::new(StatusCode::FORBIDDEN, Code::PermissionDenied, what).into_response();
+    }
+    next.run(request).await
+}
+
+/// Refuses a body that is too long, or did not come whole, as everything else is refused.
+fn whole(sent: Sent) -> Result<Bytes, Refusal> {
+    sent.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::OutOfRange, error.body_text())
+        }
+        _ => Refusal::bad_request(error.body_text()),
+    })
 }
 
 fn keep(site: &Site, text: &[u8], most: u64) -> Result<Response, Refusal> {

@@ -488,7 +488,10 @@ fn kept_envelopes_are_counted_and_forgotten() {
     assert_eq!(index.prune(&world.storage, most).unwrap(), 0);
     // Keeping one beyond the limit is refused and leaves nothing.
     assert!(!index.keep(&world.storage, &two, second.to_json().as_bytes(), most).unwrap());
-    assert_eq!((world.storage.read(&envelope_name(&two)).unwrap(), content(&index)), (None, expected.clone()));
+    assert_eq!(
+        (world.storage.read(&envelope_name(&two)).unwrap(), content(&index)),
+        (None, expected.clone())
+    );
     assert!(index.keep(&world.storage, &two, second.to_json().as_bytes(), most + 1).unwrap());
     assert_eq!(index.prune(&world.storage, 0).unwrap(), 2);
     assert!(index.keep(&world.storage, &one, first.to_json().as_bytes(), most).unwrap());
