@@ -14,11 +14,12 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use sealwax_tlog::VerifierKey;
 use sealwax_transparency_log::{LogView, SearchIndex};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
 use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
@@ -49,13 +50,10 @@ impl Site {
 
 /// All routes of a log.
 pub(crate) fn router(site: Site, config: &Config) -> Router {
-    let at_most = DefaultBodyLimit::max;
-    let largest_envelope = usize::try_from(config.envelopes.max_bytes).unwrap_or(usize::MAX);
-    let entries = post(submit::entry)
-        .layer(at_most(config.limits.submission_bytes))
-        .layer(from_fn(submit::not_from_a_page));
-    let envelopes =
-        post(submit::envelope).layer(at_most(largest_envelope)).layer(from_fn(submit::not_from_a_page));
+    let write = |handler: MethodRouter<Site>, most: usize| {
+        handler.layer(DefaultBodyLimit::max(most)).layer(from_fn(submit::not_from_a_page))
+    };
+    let largest = usize::try_from(config.envelopes.max_bytes).unwrap_or(usize::MAX);
     let own = Router::new()
         .route("/proof/inclusion", get(queries::inclusion))
         .route("/proof/consistency", get(queries::consistency))
@@ -63,11 +61,11 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .route("/entries/{index}", get(queries::entry))
         .route("/search", get(queries::search))
         .route("/envelopes/{digest}", get(queries::envelope))
-        .route("/envelopes", envelopes);
+        .route("/envelopes", write(post(submit::envelope), largest));
     let mut router = Router::new()
         .merge(tiles::routes())
         .nest("/api/v2", tiles::routes())
-        .route("/api/v2/log/entries", entries)
+        .route("/api/v2/log/entries", write(post(submit::entry), config.limits.submission_bytes))
         .nest("/api/sealwax/v1", own)
         .route("/healthz", get(healthz));
     if config.metrics.listen.is_none() {
@@ -78,7 +76,10 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed")
         })
-        .layer(CompressionLayer::new().compress_when(answer::worth_compressing))
+        .layer(
+            CompressionLayer::new()
+                .compress_when(SizeAbove::new(answer::SMALL).and(answer::worth_compressing)),
+        )
         .layer(from_fn_with_state(config.limits.request(), in_time))
         // A panic is a bug; the request that met it gets a 500 and the others go on.
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {

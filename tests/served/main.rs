@@ -9,4 +9,6 @@
     clippy::print_stderr
 )]
 
+mod own;
+mod reads;
 mod wire;

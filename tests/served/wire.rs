@@ -6,11 +6,9 @@ use std::net::TcpListener;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealwax_attestation::{HashedRekord, pae};
-use sealwax_keys::KeyFile;
 use sealwax_tests::http::{self, Answer};
-use sealwax_tests::server::{ENTRIES, Server, Signer, instance, log_directory, log_key, set};
+use sealwax_tests::server::{ENTRIES, Server, Signer, instance, log_key, open_log, set};
 use sealwax_tlog::{Checkpoint, Hash, proof};
-use sealwax_transparency_log::{Log, LogKey};
 use serde_json::{Value, json};
 
 /// Checks an answer's proof up to the signed checkpoint, and gives the entry's index and body.
@@ -214,11 +212,7 @@ fn a_frozen_log_is_read_and_takes_nothing() {
     let signer = Signer::new();
     proven(&server.submit(&signer.rekord(b"before")), &log_key(&sandbox));
     drop(server);
-    let pem = std::fs::read(sandbox.instance().join("keys/log.pem")).unwrap();
-    let KeyFile::Plain(secret) = KeyFile::parse(&pem).unwrap() else { panic!() };
-    let key = LogKey::new("log.example", secret).unwrap();
-    Log::open(&log_directory(&sandbox), key, |_| false).unwrap().0.freeze().unwrap();
-
+    open_log(&sandbox).freeze().unwrap();
     let server = Server::serve(&sandbox);
     refused(&server.submit(&signer.rekord(b"after")), 405, 12, "the log is frozen");
     assert_eq!(server.ask(200, "entries/0")["logIndex"], "0");
@@ -274,6 +268,7 @@ fn what_is_not_there_is_refused_in_the_same_shape() {
         ("DELETE", "/checkpoint"),
         ("POST", "/tile/0/000.p/1"),
         ("POST", "/healthz"),
+        ("POST", "/api/sealwax/v1/search"),
     ] {
         let answer = http::request(server.address, method, path, "", b"").unwrap();
         refused(&answer, 405, 12, "");

@@ -2,15 +2,15 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealwax_attestation::{TrustedRoot, Verifier};
-use sealwax_keys::{KeyKind, SecretKey};
+use sealwax_keys::{KeyFile, KeyKind, SecretKey};
 use sealwax_tlog::VerifierKey;
+use sealwax_transparency_log::{Log, LogKey};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -149,6 +149,14 @@ pub fn log_key(sandbox: &Sandbox) -> VerifierKey {
     root.logs[0].verifier_key().expect("a log's key")
 }
 
+/// Opens the sandbox's log in process, for writing.
+pub fn open_log(sandbox: &Sandbox) -> Log {
+    let pem = fs::read(sandbox.instance().join("keys/log.pem")).expect("the log's key");
+    let Ok(KeyFile::Plain(secret)) = KeyFile::parse(&pem) else { panic!("not a plain key") };
+    let key = LogKey::new("log.example", secret).expect("a log's key");
+    Log::open(&sandbox.instance().join("log"), key, |_| false).expect("an open log").0
+}
+
 /// A key of somebody who submits.
 pub struct Signer {
     /// The key.
@@ -161,7 +169,7 @@ impl Signer {
         Self { key: SecretKey::generate(KeyKind::P256).expect("a key") }
     }
 
-    /// Makes a request for a signature over the digest of a message; each call signs anew.
+    /// Makes a request for a signature over the digest of a message; the same message is the same entry.
     pub fn rekord(&self, message: &[u8]) -> Value {
         let scheme = self.key.public_key().scheme();
         let signature = self.key.sign(message).expect("a signature");
@@ -190,11 +198,6 @@ impl Default for Signer {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Gives the path of a log in the sandbox.
-pub fn log_directory(sandbox: &Sandbox) -> PathBuf {
-    sandbox.instance().join("log")
 }
 
 /// Looks until it is there, for at most 30 seconds.

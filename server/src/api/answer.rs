@@ -125,5 +125,8 @@ pub(crate) fn worth_compressing(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compressible;
 
+/// Below this many bytes gzip's own frame eats what it saves.
+pub(crate) const SMALL: u64 = 256;
+
 /// For everything that may be another thing a moment later.
 pub(crate) const NEVER: &str = "no-store";
