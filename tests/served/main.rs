@@ -9,6 +9,7 @@
     clippy::print_stderr
 )]
 
+mod client;
 mod own;
 mod reads;
 mod wire;
