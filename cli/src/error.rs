@@ -1,7 +1,6 @@
 //! Every way a command can fail: the sentence, the hint and the exit code. Made here and nowhere else.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -74,8 +73,6 @@ pub(crate) enum Error {
     Witness { path: PathBuf, source: WitnessError },
     #[error("{whence}: {source}")]
     LogKey { whence: String, source: sealwax_tlog::Error },
-    #[error("cannot serve at {address}: {source}")]
-    Serve { address: SocketAddr, source: io::Error },
     #[error("{0}")]
     Server(sealwax_server::Error),
     #[error("{0}")]
@@ -139,7 +136,6 @@ impl Error {
             | Self::Answer { .. }
             | Self::Log { .. }
             | Self::Witness { .. }
-            | Self::Serve { .. }
             | Self::Stdout(_) => COULD_NOT,
             Self::Bug(_) => BUG,
         }
@@ -187,7 +183,6 @@ impl Error {
             Self::NoWitness { .. } => "`sealwax witness init DIR --name NAME` makes one",
             Self::Witness { source, .. } => witness_hint(source)?,
             Self::LogKey { .. } => "give the log's verifier key as one line: NAME+ID+KEY",
-            Self::Serve { .. } => "choose another address with --listen",
             Self::Bug(_) => "please report this, with the command that you typed",
             Self::Io { source, .. } => io_hint(source)?,
             Self::Usage(_) | Self::Stdout(_) => return None,

@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::http::Listen;
 
 /// All settings of `sealwax serve`.
 #[derive(Clone, Debug, Deserialize)]
@@ -190,13 +191,7 @@ impl Config {
         if self.limits.header_seconds == 0 || self.limits.request_seconds == 0 {
             return wrong("limits.header_seconds and limits.request_seconds are at least 1");
         }
-        if self.tls.is_none() && !self.plain_http && !self.listen.ip().is_loopback() {
-            return wrong(
-                "plain HTTP is served on this machine's own addresses only; give [tls], or plain_http = true \
-                 where something in front terminates TLS",
-            );
-        }
-        Ok(())
+        Listen::check_plain(self.listen, self.tls.is_some(), self.plain_http)
     }
 
     /// The URL under which others reach the server.

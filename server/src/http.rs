@@ -20,23 +20,53 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::config::Limits;
 use crate::error::Error;
 
-/// A socket that is listened on, and how.
+/// Where to listen, and how.
+pub struct Listen {
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+}
+
+/// A socket that is listened on.
 pub(crate) struct Face {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     limits: Limits,
 }
 
+impl Listen {
+    /// Listens at an address, with a PEM chain (leaf first) and its key where TLS is terminated here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`] for a chain or key that cannot be used.
+    pub fn new(address: SocketAddr, tls: Option<(&[u8], &[u8])>, limits: &Limits) -> Result<Listen, Error> {
+        let tls = tls.map(|(chain, key)| tls_acceptor(chain, key)).transpose()?;
+        Ok(Listen { address, tls, limits: limits.clone() })
+    }
+
+    /// Refuses to serve other machines without TLS, unless the operator says that something in front has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`].
+    pub fn check_plain(address: SocketAddr, has_tls: bool, plain_http: bool) -> Result<(), Error> {
+        if has_tls || plain_http || address.ip().is_loopback() {
+            return Ok(());
+        }
+        let what = "plain HTTP is served on this machine's own addresses only; give a TLS certificate and key, or say \
+                    with plain_http that something in front terminates TLS";
+        Err(Error::Config(what.to_owned()))
+    }
+}
+
 impl Face {
     /// Listens. From here on clients wait to be accepted.
-    pub(crate) async fn open(
-        address: SocketAddr,
-        tls: Option<TlsAcceptor>,
-        limits: &Limits,
-    ) -> Result<Face, Error> {
+    pub(crate) async fn open(listen: Listen) -> Result<Face, Error> {
+        let Listen { address, tls, limits } = listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
-        Ok(Face { listener, tls, limits: limits.clone() })
+        Ok(Face { listener, tls, limits })
     }
 
     /// The address, with the port that the system chose where 0 was asked for.
@@ -106,7 +136,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Reads a PEM chain and key into what accepts TLS 1.2 and 1.3 connections.
-pub(crate) fn tls_acceptor(chain: &[u8], key: &[u8]) -> Result<TlsAcceptor, Error> {
+fn tls_acceptor(chain: &[u8], key: &[u8]) -> Result<TlsAcceptor, Error> {
     let wrong = |error: &dyn std::fmt::Display| Error::Tls(error.to_string());
     let chain = CertificateDer::pem_slice_iter(chain)
         .collect::<Result<Vec<_>, _>>()

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 pub use config::Config;
 pub use cosigners::{Answered, BadPolicy, Collected, Cosigners, Failure, Post};
 pub use error::Error;
+pub use http::Listen;
 
 use sequencer::Sequencer;
 
@@ -43,8 +44,8 @@ pub struct Parts {
     pub lookup: SearchIndex,
     /// The witnesses' policy, and what reaches them.
     pub witnesses: Option<(WitnessPolicy, Arc<dyn Post>)>,
-    /// The TLS chain and key, PEM.
-    pub tls: Option<(Vec<u8>, Vec<u8>)>,
+    /// Where to listen.
+    pub listen: Listen,
 }
 
 /// Serves a log until the process is told to stop (SIGTERM, SIGINT), which ends well, or the log cannot go on, which does not.
@@ -61,11 +62,10 @@ pub fn serve(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
 }
 
 async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) -> Result<(), Error> {
-    let Parts { log, directory, index, lookup, witnesses, tls } = parts;
-    let tls = tls.map(|(chain, key)| http::tls_acceptor(&chain, &key)).transpose()?;
-    let face = http::Face::open(config.listen, tls, &config.limits).await?;
+    let Parts { log, directory, index, lookup, witnesses, listen } = parts;
+    let face = http::Face::open(listen).await?;
     let metrics_face = match config.metrics.listen {
-        Some(address) => Some(http::Face::open(address, None, &config.limits).await?),
+        Some(address) => Some(http::Face::open(Listen::new(address, None, &config.limits)?).await?),
         None => None,
     };
     let address = face.address()?;
@@ -133,7 +133,7 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
     }
 }
 
-/// Waits for the signals that end a service.
+/// Waits for the signals that end a service, and then tells it.
 fn stop_on_signal(stop: watch::Sender<bool>) -> Result<impl Future<Output = ()>, Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;

@@ -5,8 +5,8 @@
 //! the next commit; after a failed flush the process must end, and says so through `fatal`.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ impl Handle {
 pub(crate) struct Sequencer {
     pub(crate) log: Log,
     pub(crate) directory: PathBuf,
-    pub(crate) index: Arc<std::sync::Mutex<SearchIndex>>,
+    pub(crate) index: Arc<Mutex<SearchIndex>>,
     pub(crate) cosigners: Option<Cosigners>,
     /// Whether a checkpoint without the witnesses' quorum stays unpublished.
     pub(crate) require_quorum: bool,
@@ -101,7 +101,14 @@ impl Sequencer {
         let published = Arc::new(RwLock::new(Arc::new(view)));
         let (queue, submissions) = sync_channel(pool);
         let handle = Handle { queue, published: Arc::clone(&published), metrics: Arc::clone(&self.metrics) };
-        let mut worker = Worker { sequencer: self, key, cache, published, submissions };
+        let indexer = Indexer {
+            index: Arc::clone(&self.index),
+            storage: Directory::reader(&self.directory),
+            history: self.history,
+        };
+        let to_index = indexer.start()?;
+        let mut worker = Worker { sequencer: self, key, cache, published, submissions, to_index };
+        worker.announce()?;
         let thread = Builder::new().name("sequencer".to_owned()).spawn(move || {
             let ended = worker.run();
             // Whoever waits for the server to stop learns it here, also after a panic in the worker's own code.
@@ -182,6 +189,7 @@ struct Worker {
     cache: Arc<TileCache>,
     published: Arc<RwLock<Arc<LogView>>>,
     submissions: Receiver<Submission>,
+    to_index: Sender<Published>,
 }
 
 impl Worker {
@@ -260,25 +268,21 @@ impl Worker {
         if !self.sequencer.publish()? {
             return Ok(false);
         }
-        let view = open_view(&self.sequencer.directory, &self.key, &self.cache)?;
-        self.sequencer.metrics.size(view.checkpoint().size);
-        tracing::debug!(size = view.checkpoint().size, elapsed = ?started.elapsed(), "published");
-        self.index(&view);
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        self.announce()?;
+        tracing::debug!(elapsed = ?started.elapsed(), "published");
         Ok(true)
     }
 
-    /// Brings the search index up to date. It is a convenience that can be rebuilt: failing is told and no reason to stop.
-    fn index(&self, view: &LogView) {
-        let mut index = self.sequencer.index.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Lets the HTTP side and the indexer see what is published now.
+    fn announce(&self) -> Result<(), LogError> {
+        let view = open_view(&self.sequencer.directory, &self.key, &self.cache)?;
         let size = view.checkpoint().size;
+        self.sequencer.metrics.size(size);
         let published = Published { size, published_at: clock::now(), note: view.note().to_vec() };
-        let done = index
-            .catch_up(&Directory::reader(&self.sequencer.directory), size)
-            .and_then(|()| index.publish(&published, self.sequencer.history));
-        if let Err(error) = done {
-            tracing::error!(%error, "the search index is behind; `sealwax log rebuild-index` makes it anew");
-        }
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        // An indexer that has ended has said why; entries are taken all the same.
+        let _ = self.to_index.send(published);
+        Ok(())
     }
 
     /// After a failure: reads the log anew, again and again until that works; ends after a failed flush.
@@ -296,6 +300,39 @@ impl Worker {
             refuse(self.submissions.try_iter().collect(), Unavailable::Recovering);
         }
         Ok(())
+    }
+}
+
+/// The thread that keeps the search index: behind the answers, because SQLite now and then takes long to write.
+///
+/// The index is a convenience that can be made anew. Failing is told, and no reason to stop.
+struct Indexer {
+    index: Arc<Mutex<SearchIndex>>,
+    storage: Directory,
+    history: usize,
+}
+
+impl Indexer {
+    /// Starts the thread, which ends when the sender that is returned is gone.
+    fn start(self) -> Result<Sender<Published>, Error> {
+        let (sender, published) = channel::<Published>();
+        let run = move || {
+            while let Ok(first) = published.recv() {
+                let waiting: Vec<Published> = std::iter::once(first).chain(published.try_iter()).collect();
+                if let Err(error) = self.add(&waiting) {
+                    tracing::error!(%error, "the search index is behind; `sealwax log rebuild-index` makes it anew");
+                }
+            }
+        };
+        Builder::new().name("indexer".to_owned()).spawn(run).map_err(Error::Runtime)?;
+        Ok(sender)
+    }
+
+    fn add(&self, published: &[Published]) -> Result<(), LogError> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = published.iter().map(|published| published.size).max().unwrap_or(0);
+        index.catch_up(&self.storage, size)?;
+        published.iter().try_for_each(|published| index.publish(published, self.history))
     }
 }
 

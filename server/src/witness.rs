@@ -19,8 +19,12 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use sealwax_witness::{Answer, Error, Witness};
-use tokio::sync::Notify;
+use sealwax_witness::{Answer, Error as WitnessError, Witness};
+use tokio::sync::{Notify, watch};
+
+use crate::error::Error;
+use crate::http::{self, Listen};
+use crate::stop_on_signal;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -48,26 +52,26 @@ pub fn router(witness: Arc<Witness>, fatal: Arc<Notify>) -> Router {
 ///
 /// # Errors
 ///
-/// Where the address cannot be had, and where a flush to disk failed and the process must end.
-pub fn serve(witness: Witness, listen: SocketAddr, started: impl FnOnce(SocketAddr)) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
+/// Where the address cannot be had; [`Error::Witness`] where a flush to disk failed and the process must end.
+pub fn serve(witness: Witness, listen: Listen, started: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    let runtime = tokio::runtime::Runtime::new().map_err(Error::Runtime)?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(listen).await?;
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        started(listener.local_addr()?);
+        let face = http::Face::open(listen).await?;
+        let (stop, stopped) = watch::channel(false);
         let fatal = Arc::new(Notify::new());
         let router = router(Arc::new(witness), Arc::clone(&fatal));
-        let (stopped, stop) = tokio::sync::oneshot::channel();
-        let until = async move {
-            let failed = tokio::select! {
-                _ = tokio::signal::ctrl_c() => false,
-                _ = terminate.recv() => false,
-                () = fatal.notified() => true,
-            };
-            let _ = stopped.send(failed);
-        };
-        axum::serve(listener, router).with_graceful_shutdown(until).await?;
-        if stop.await.unwrap_or(false) { Err(std::io::Error::other(Error::Stopped)) } else { Ok(()) }
+        let failed = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                fatal.notified().await;
+                let _ = stop.send(true);
+            }
+        });
+        tokio::spawn(stop_on_signal(stop)?);
+        started(face.address()?);
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        face.serve(router, stopped).await;
+        if failed.is_finished() { Err(WitnessError::Stopped.into()) } else { Ok(()) }
     })
 }
 
@@ -103,7 +107,7 @@ impl Face {
     /// Asks the witness where waiting for its disk holds nobody up; what fails becomes the answer.
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Witness) -> Result<T, Error> + Send + 'static,
+        question: impl FnOnce(&Witness) -> Result<T, WitnessError> + Send + 'static,
     ) -> Result<T, Response> {
         let witness = Arc::clone(&self.witness);
         let error = match tokio::task::spawn_blocking(move || question(&witness)).await {
@@ -119,7 +123,7 @@ impl Face {
             self.fatal.notify_one();
         }
         let status = match error {
-            Error::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            WitnessError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Err(refuse(status, FAILED))

@@ -133,9 +133,15 @@ impl SignedNote {
         &self.signatures
     }
 
-    /// Drops every signature line that claims none of `keys`, so that what a stranger added is not passed on.
+    /// Keeps the first signature line that claims each of `keys` and drops all others, so that what a stranger added, or
+    /// anybody repeated, is not passed on.
     pub fn keep_only(&mut self, keys: &[VerifierKey]) {
-        self.retain(|line| keys.iter().any(|key| line.is_by(key)));
+        let mut missing: Vec<&VerifierKey> = keys.iter().collect();
+        self.retain(|line| {
+            let before = missing.len();
+            missing.retain(|key| !line.is_by(key));
+            missing.len() < before
+        });
     }
 
     /// Writes the note; the inverse of [`SignedNote::parse`].
@@ -147,7 +153,7 @@ impl SignedNote {
         note.into_bytes()
     }
 
-    pub(crate) fn retain(&mut self, keep: impl Fn(&NoteSignature) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&NoteSignature) -> bool) {
         self.signatures.retain(keep);
     }
 

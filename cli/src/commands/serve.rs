@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use sealwax_server::{Config, Parts, Post, config};
+use sealwax_server::{Config, Listen, Parts, Post, config};
 use sealwax_tlog::WitnessPolicy;
 use sealwax_transparency_log::{Directory, Error as LogError, Guards, Outpost, SearchIndex};
 
@@ -34,24 +34,48 @@ pub(crate) struct Options {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
+    #[command(flatten)]
+    tls: TlsOptions,
+}
+
+/// How others are served.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct TlsOptions {
     /// Terminate TLS with this chain (PEM, leaf first)
     #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_certificate: Option<PathBuf>,
+    pub(crate) tls_certificate: Option<PathBuf>,
 
     /// The chain's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
-    tls_key: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
 
     /// Serve plain HTTP to other machines, because something in front terminates TLS
     #[arg(long)]
-    plain_http: bool,
+    pub(crate) plain_http: bool,
+}
+
+impl TlsOptions {
+    /// The chain and key that were typed, as settings say them.
+    fn typed(&self) -> Option<config::Tls> {
+        let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let (certificate, key) = self.tls_certificate.as_ref().zip(self.tls_key.as_ref())?;
+        Some(config::Tls { certificate: absolute(certificate), key: absolute(key) })
+    }
+
+    /// Where a server listens that has no settings but what was typed.
+    pub(crate) fn listen(&self, address: SocketAddr) -> Result<Listen, Error> {
+        let tls = self.typed();
+        Listen::check_plain(address, tls.is_some(), self.plain_http).map_err(Error::Server)?;
+        listen(address, Path::new("."), tls.as_ref(), &config::Limits::default())
+    }
 }
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let instance = Instance::open(&world.instance_dir()?)?;
     let config = settings(options, &instance)?;
     let beside = instance.dir().to_owned();
-    let tls = config.tls.as_ref().map(|tls| read_tls(&beside, tls)).transpose()?;
+    let listen = listen(config.listen, &beside, config.tls.as_ref(), &config.limits)?;
     let witnesses = config.witnesses.as_ref().map(|settings| witnesses(&beside, settings)).transpose()?;
     let outposts =
         config.log.anchor.iter().map(|path| outpost(&beside.join(path))).collect::<Result<_, _>>()?;
@@ -64,7 +88,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let index = open_index(&directory, size, world)?;
     let lookup = SearchIndex::open(&directory.join(INDEX));
     let lookup = lookup.map_err(|source| Error::Log { path: directory.clone(), source })?;
-    let parts = Parts { log, directory, index, lookup, witnesses, tls };
+    let parts = Parts { log, directory, index, lookup, witnesses, listen };
     let started = |address: SocketAddr| {
         let url = config.url.clone().unwrap_or_else(|| with_address(&config, address));
         let what = format!("{}, {}, at {url}", instance.origin(), count(size, "entry"));
@@ -86,10 +110,8 @@ pub(crate) fn settings(options: &Options, instance: &Instance) -> Result<Config,
     if let Some(url) = &options.url {
         config.url = Some(url.clone());
     }
-    if let (Some(certificate), Some(key)) = (&options.tls_certificate, &options.tls_key) {
-        config.tls = Some(config::Tls { certificate: absolute(certificate), key: absolute(key) });
-    }
-    config.plain_http |= options.plain_http;
+    config.tls = options.tls.typed().or(config.tls);
+    config.plain_http |= options.tls.plain_http;
     config.check().map_err(Error::Server)?;
     Ok(config)
 }
@@ -130,9 +152,20 @@ fn open_index(directory: &Path, size: u64, world: &World) -> Result<SearchIndex,
     usable.map_err(|source| Error::Log { path: directory.to_owned(), source })
 }
 
-fn read_tls(beside: &Path, tls: &config::Tls) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    let chain = files::read_capped(&beside.join(&tls.certificate), MAX_SETTINGS)?;
-    Ok((chain, key_files::read_private_text(&beside.join(&tls.key))?.to_vec()))
+/// Reads chain and key; their paths in settings are relative to the instance.
+fn listen(
+    address: SocketAddr,
+    beside: &Path,
+    tls: Option<&config::Tls>,
+    limits: &config::Limits,
+) -> Result<Listen, Error> {
+    let read = |tls: &config::Tls| {
+        let chain = files::read_capped(&beside.join(&tls.certificate), MAX_SETTINGS)?;
+        Ok((chain, key_files::read_private_text(&beside.join(&tls.key))?))
+    };
+    let tls: Option<(Vec<u8>, _)> = tls.map(read).transpose()?;
+    let tls = tls.as_ref().map(|(chain, key)| (chain.as_slice(), key.as_slice()));
+    Listen::new(address, tls, limits).map_err(Error::Server)
 }
 
 fn witnesses(beside: &Path, settings: &config::Witnesses) -> Result<(WitnessPolicy, Arc<dyn Post>), Error> {
@@ -158,11 +191,6 @@ fn outpost(path: &Path) -> Result<Outpost, Error> {
 
 fn with_address(config: &Config, address: SocketAddr) -> String {
     Config { listen: address, ..config.clone() }.public_url()
-}
-
-/// Paths in the settings are relative to the instance; those that are typed are relative to where one is.
-fn absolute(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// The search index in the log's directory.

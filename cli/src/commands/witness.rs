@@ -14,14 +14,17 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sealwax_keys::{KeyKind, SecretKey};
+use sealwax_server::config::Messages;
 use sealwax_tlog::VerifierKey;
 use sealwax_witness::Witness;
 
 use crate::error::Error;
 use crate::files;
 use crate::key_files::{self, PassphraseOptions};
-use crate::terminal::{Tone, count};
+use crate::terminal::{Tone, count, start_messages};
 use crate::world::World;
+
+use super::serve::TlsOptions;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
@@ -71,8 +74,11 @@ pub(crate) struct Serve {
     directory: PathBuf,
 
     /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7380")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7380")]
     listen: SocketAddr,
+
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
@@ -159,7 +165,8 @@ fn add_log(options: &AddLog, world: &World) -> Result<(), Error> {
 }
 
 fn serve(options: &Serve, world: &World) -> Result<(), Error> {
-    let Serve { directory, listen } = options;
+    let Serve { directory, listen, tls } = options;
+    let listen = tls.listen(*listen)?;
     let logs = logs(directory)?;
     let witness = open(directory, &logs, world)?;
     let name = witness.verifier_key().name().to_owned();
@@ -170,8 +177,8 @@ fn serve(options: &Serve, world: &World) -> Result<(), Error> {
         // Nobody waits for this line who could not read it; the witness is needed all the same.
         let _ = world.terminal.json(&json!({"listening": address.to_string()}));
     };
-    sealwax_server::witness::serve(witness, *listen, started)
-        .map_err(|source| Error::Serve { address: *listen, source })
+    start_messages(Messages::default());
+    sealwax_server::witness::serve(witness, listen, started).map_err(Error::Server)
 }
 
 fn open(directory: &Path, logs: &[VerifierKey], world: &World) -> Result<Witness, Error> {

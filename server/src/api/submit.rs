@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use sealwax_attestation::{Envelope, LoggedEntry};
 use sealwax_keys::HashAlgorithm;
-use sealwax_transparency_log::{Directory, Query};
+use sealwax_transparency_log::{Directory, LogView, Query, SearchIndex};
 use serde_json::json;
 
 use super::answer::{self, Code, Refusal};
@@ -73,13 +73,16 @@ fn whole(sent: Sent) -> Result<Bytes, Refusal> {
 
 fn keep(site: &Site, text: &[u8], most: u64) -> Result<Response, Refusal> {
     let envelope = Envelope::from_text(text).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    let (digest, position) = entry_behind(site, &envelope)?
-        .ok_or_else(|| Refusal::not_found("no entry of this log is about this envelope and its signature"))?;
     let failed = |error| Refusal::internal(&error);
+    let view = site.view();
+    let storage = Directory::reader(&site.directory);
     let mut index = site.index.lock().unwrap_or_else(PoisonError::into_inner);
+    // The entry was answered a moment ago; the index may not have it yet.
+    index.catch_up(&storage, view.checkpoint().size).map_err(failed)?;
+    let (digest, position) = entry_behind(&view, &index, &envelope)?
+        .ok_or_else(|| Refusal::not_found("no entry of this log is about this envelope and its signature"))?;
     // Written anew, so that what is kept has one form and nothing beside the envelope.
     let text = envelope.to_json();
-    let storage = Directory::reader(&site.directory);
     if !index.keep(&storage, &digest, text.as_bytes(), most).map_err(failed)? {
         let what = "the room for envelopes is used up; the operator prunes or enlarges it";
         return Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, Code::ResourceExhausted, what));
@@ -89,21 +92,23 @@ fn keep(site: &Site, text: &[u8], most: u64) -> Result<Response, Refusal> {
 }
 
 /// Finds the entry whose digest and signature are this envelope's: what is kept is what was verified when it was logged.
-fn entry_behind(site: &Site, envelope: &Envelope) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
-    let view = site.view();
+fn entry_behind(
+    view: &LogView,
+    index: &SearchIndex,
+    envelope: &Envelope,
+) -> Result<Option<(Vec<u8>, u64)>, Refusal> {
     let pae = envelope.pae();
     let mut digests: Vec<Vec<u8>> = [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512]
         .into_iter()
         .map(|hash| hash.digest(&pae))
         .collect();
     digests.push(HashAlgorithm::Sha256.digest(&envelope.payload));
-    let lookup = site.lookup.lock().unwrap_or_else(PoisonError::into_inner);
     for digest in digests {
         let is_it = |position| {
             let entry = LoggedEntry::from_body(&view.entry(position)?);
             Ok(entry.is_ok_and(|entry| entry.records(envelope)))
         };
-        let found = lookup.find(&Query::Digest(&digest), view.checkpoint().size, MANY, is_it);
+        let found = index.find(&Query::Digest(&digest), view.checkpoint().size, MANY, is_it);
         if let Some(position) = found.map_err(|error| Refusal::internal(&error))?.positions.first() {
             return Ok(Some((digest, *position)));
         }

@@ -141,12 +141,13 @@ fn w05_w06_an_answer_without_the_witness_s_cosignature_adds_nothing() {
 }
 
 #[test]
-fn only_the_lines_of_given_keys_are_kept() {
+fn only_the_first_line_of_each_given_key_is_kept() {
     let witness = SecretKey::generate(KeyKind::Ed25519).unwrap();
     let verifier = VerifierKey::from_cosigner("w.example", witness.public_key()).unwrap();
     let mut note = checkpoint_note();
     note.cosign("w.example", &witness, 3).unwrap();
     note.cosign("x.example", &witness, 3).unwrap();
+    note.cosign("w.example", &witness, 4).unwrap();
     note.keep_only(std::slice::from_ref(&verifier));
     assert_eq!(note.signatures().len(), 1);
     assert!(note.signatures()[0].is_by(&verifier));

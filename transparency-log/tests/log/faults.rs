@@ -3,13 +3,14 @@
 //! The wrappers count calls. At the chosen call a fault happens: the call fails and did nothing; it fails though it took
 //! effect; or the process is as good as dead, before or after the call took effect, and every later call fails as well.
 
-use std::cell::{Cell, RefCell};
 use std::io;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use sealwax_tlog::Hash;
 use sealwax_transparency_log::{
-    Action, Anchor, Anchored, Directory, Error, Log, Mode, Receipt, Recovery, Result, SqliteAnchor, Storage,
+    Action, Anchor, Anchored, Directory, Error, Guards, Log, Mode, Outpost, Receipt, Recovery, Result,
+    SqliteAnchor, Storage,
 };
 
 use crate::world::{World, append, assert_clean, assert_receipt, body, envelope_fits, try_append};
@@ -52,50 +53,50 @@ impl Kind {
 /// Which calls fail, counted from the moment of arming.
 #[derive(Default)]
 pub(crate) struct Plan {
-    armed: Cell<bool>,
-    dead: Cell<bool>,
-    calls: Cell<u64>,
-    faults: RefCell<Vec<(u64, Kind)>>,
-    pub(crate) seen: RefCell<Vec<String>>,
+    armed: AtomicBool,
+    dead: AtomicBool,
+    calls: AtomicU64,
+    faults: Mutex<Vec<(u64, Kind)>>,
+    pub(crate) seen: Mutex<Vec<String>>,
 }
 
 impl Plan {
     pub(crate) fn arm(&self, faults: &[(u64, Kind)]) {
-        self.faults.replace(faults.to_vec());
-        self.calls.set(0);
-        self.armed.set(true);
+        *self.faults.lock().unwrap() = faults.to_vec();
+        self.calls.store(0, SeqCst);
+        self.armed.store(true, SeqCst);
     }
 
     pub(crate) fn disarm(&self) {
-        self.armed.set(false);
+        self.armed.store(false, SeqCst);
     }
 
     /// Whether the last fault of the plan has happened.
     fn is_spent(&self) -> bool {
-        self.faults.borrow().iter().all(|(call, _)| *call < self.calls.get())
+        self.faults.lock().unwrap().iter().all(|(call, _)| *call < self.calls.load(SeqCst))
     }
 
     fn call<T>(&self, what: String, effect: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.dead.get() {
+        if self.dead.load(SeqCst) {
             return Err(Kind::Failed.error());
         }
-        if !self.armed.get() {
+        if !self.armed.load(SeqCst) {
             return effect();
         }
-        let number = self.calls.get();
-        self.calls.set(number + 1);
-        self.seen.borrow_mut().push(what);
-        let fault = self.faults.borrow().iter().find(|(call, _)| *call == number).map(|(_, kind)| *kind);
+        let number = self.calls.fetch_add(1, SeqCst);
+        self.seen.lock().unwrap().push(what);
+        let fault =
+            self.faults.lock().unwrap().iter().find(|(call, _)| *call == number).map(|(_, kind)| *kind);
         let Some(kind) = fault else { return effect() };
         if kind.takes_effect() {
             effect()?;
         }
-        self.dead.set(kind.kills());
+        self.dead.store(kind.kills(), SeqCst);
         Err(kind.error())
     }
 }
 
-pub(crate) struct FaultyStorage(Directory, Rc<Plan>);
+pub(crate) struct FaultyStorage(Directory, Arc<Plan>);
 
 impl Storage for FaultyStorage {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -115,7 +116,7 @@ impl Storage for FaultyStorage {
     }
 }
 
-pub(crate) struct FaultyAnchor(SqliteAnchor, Rc<Plan>);
+pub(crate) struct FaultyAnchor(SqliteAnchor, Arc<Plan>);
 
 impl Anchor for FaultyAnchor {
     fn load(&self) -> Result<Option<Anchored>> {
@@ -161,10 +162,14 @@ impl Anchor for FaultyAnchor {
 
 type FaultyLog = Log<FaultyStorage, FaultyAnchor>;
 
-pub(crate) fn open_faulty(world: &World, plan: &Rc<Plan>) -> Result<(FaultyLog, Recovery)> {
+pub(crate) fn open_faulty(world: &World, plan: &Arc<Plan>) -> Result<(FaultyLog, Recovery)> {
     let storage = Directory::writer(&world.path(), crate::world::briefly)?;
     let anchor = SqliteAnchor::open(&world.path().join("anchor.db"))?;
-    Log::open_with(FaultyStorage(storage, plan.clone()), FaultyAnchor(anchor, plan.clone()), world.key())
+    let outside = FaultyStorage(Directory::reader(&world.outside()), plan.clone());
+    let outposts = vec![Outpost::new("outside".into(), Box::new(outside))];
+    let guards = Guards { outposts, hold: false };
+    let (storage, anchor) = (FaultyStorage(storage, plan.clone()), FaultyAnchor(anchor, plan.clone()));
+    Log::open_guarded_with(storage, anchor, world.key(), guards)
 }
 
 /// What is published must be whole at every moment, also before recovery.
@@ -215,7 +220,7 @@ fn s01_a_fault_at_any_call_of_append_loses_nothing_that_was_acknowledged() {
     for kind in Kind::ALL {
         for call in 0.. {
             let world = base.copy();
-            let plan = Rc::new(Plan::default());
+            let plan = Arc::new(Plan::default());
             let (mut log, _) = open_faulty(&world, &plan).unwrap();
             plan.arm(&[(call, kind)]);
             let result = try_append(&mut log, OLD..NEW);
@@ -225,7 +230,7 @@ fn s01_a_fault_at_any_call_of_append_loses_nothing_that_was_acknowledged() {
             }
             plan.disarm();
             points += 1;
-            let context = format!("{kind:?} at {}", plan.seen.borrow().last().unwrap());
+            let context = format!("{kind:?} at {}", plan.seen.lock().unwrap().last().unwrap());
             assert!(result.is_err(), "{context}: a failed call went unnoticed");
             // Stopped: nothing is appended before a reload.
             assert!(matches!(try_append(&mut log, OLD..NEW), Err(Error::Poisoned { .. })), "{context}");
@@ -259,14 +264,14 @@ fn s15_a_fault_at_any_call_of_recovery_converges_on_the_next_one() {
         let crashed = base.copy();
         let crash_at = {
             let dry_run = base.copy();
-            let plan = Rc::new(Plan::default());
+            let plan = Arc::new(Plan::default());
             let (mut log, _) = open_faulty(&dry_run, &plan).unwrap();
             plan.arm(&[]);
             append(&mut log, OLD..NEW);
-            plan.seen.borrow().iter().position(|call| call.starts_with(crash)).unwrap() as u64
+            plan.seen.lock().unwrap().iter().position(|call| call.starts_with(crash)).unwrap() as u64
         };
         let kind = if crash == "remove staging" { Kind::CrashBefore } else { Kind::CrashAfter };
-        let plan = Rc::new(Plan::default());
+        let plan = Arc::new(Plan::default());
         let (mut log, _) = open_faulty(&crashed, &plan).unwrap();
         plan.arm(&[(crash_at, kind)]);
         try_append(&mut log, OLD..NEW).unwrap_err();
@@ -275,7 +280,7 @@ fn s15_a_fault_at_any_call_of_recovery_converges_on_the_next_one() {
         for kind in Kind::ALL {
             for call in 0.. {
                 let world = crashed.copy();
-                let plan = Rc::new(Plan::default());
+                let plan = Arc::new(Plan::default());
                 plan.arm(&[(call, kind)]);
                 let result = open_faulty(&world, &plan);
                 if !plan.is_spent() {
@@ -283,7 +288,8 @@ fn s15_a_fault_at_any_call_of_recovery_converges_on_the_next_one() {
                     break;
                 }
                 points += 1;
-                let context = format!("after {crash}: {kind:?} at {}", plan.seen.borrow().last().unwrap());
+                let context =
+                    format!("after {crash}: {kind:?} at {}", plan.seen.lock().unwrap().last().unwrap());
                 assert!(result.is_err(), "{context}: a failed call went unnoticed");
                 drop(result);
                 assert_settled(&world, std::slice::from_ref(&note), &acknowledged, &context);
@@ -300,22 +306,22 @@ fn s15_a_fault_at_any_call_of_recovery_converges_on_the_next_one() {
 fn s15_recovery_that_crashes_at_every_call_in_turn_still_ends() {
     let (base, note, acknowledged) = base();
     let world = base.copy();
-    let plan = Rc::new(Plan::default());
+    let plan = Arc::new(Plan::default());
     let (mut log, _) = open_faulty(&world, &plan).unwrap();
     plan.arm(&[]);
     append(&mut log, OLD..NEW);
-    let swap = plan.seen.borrow().iter().position(|call| call == "swap").unwrap() as u64;
+    let swap = plan.seen.lock().unwrap().iter().position(|call| call == "swap").unwrap() as u64;
     drop(log);
 
     let world = base.copy();
-    let plan = Rc::new(Plan::default());
+    let plan = Arc::new(Plan::default());
     let (mut log, _) = open_faulty(&world, &plan).unwrap();
     plan.arm(&[(swap, Kind::CrashAfter)]);
     try_append(&mut log, OLD..NEW).unwrap_err();
     drop(log);
     // One and the same directory: every opening gets one call further than the one before.
     for call in 0.. {
-        let plan = Rc::new(Plan::default());
+        let plan = Arc::new(Plan::default());
         plan.arm(&[(call, Kind::CrashAfter)]);
         if open_faulty(&world, &plan).is_ok() {
             break;
@@ -330,7 +336,7 @@ fn s06_two_failures_in_a_row_block_appending_until_a_reload_succeeds() {
     let (base, note, _) = base();
     for first in 0.. {
         let world = base.copy();
-        let plan = Rc::new(Plan::default());
+        let plan = Arc::new(Plan::default());
         let (mut log, _) = open_faulty(&world, &plan).unwrap();
         plan.arm(&[(first, Kind::Failed)]);
         let result = try_append(&mut log, OLD..NEW);
@@ -354,11 +360,11 @@ fn s06_two_failures_in_a_row_block_appending_until_a_reload_succeeds() {
 #[test]
 fn s02_the_checkpoint_is_published_after_everything_it_implies() {
     let (base, ..) = base();
-    let plan = Rc::new(Plan::default());
+    let plan = Arc::new(Plan::default());
     let (mut log, _) = open_faulty(&base, &plan).unwrap();
     plan.arm(&[]);
     append(&mut log, OLD..NEW);
-    let seen = plan.seen.borrow();
+    let seen = plan.seen.lock().unwrap();
     let position = |start: &str| seen.iter().position(|call| call.starts_with(start)).unwrap();
     let last = |start: &str| seen.iter().rposition(|call| call.starts_with(start)).unwrap();
     assert!(last("write envelopes/") < position("write staging/"));
@@ -372,7 +378,7 @@ fn s02_the_checkpoint_is_published_after_everything_it_implies() {
 }
 
 /// A storage that hands back other bytes for the staged batch than were written.
-struct Lying(Directory, RefCell<Option<usize>>);
+struct Lying(Directory, std::cell::RefCell<Option<usize>>);
 
 impl Storage for Lying {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -407,7 +413,7 @@ fn s07_nothing_is_signed_when_the_staged_batch_reads_back_differently() {
         let storage = Directory::writer(&world.path(), crate::world::briefly).unwrap();
         let anchor = SqliteAnchor::open(&world.path().join("anchor.db")).unwrap();
         let (mut log, _) =
-            Log::open_with(Lying(storage, RefCell::new(Some(at))), anchor, world.key()).unwrap();
+            Log::open_with(Lying(storage, std::cell::RefCell::new(Some(at))), anchor, world.key()).unwrap();
         assert!(matches!(try_append(&mut log, OLD..NEW), Err(Error::Damaged { .. })), "byte {at}");
         drop(log);
         assert_eq!(world.note(), note);

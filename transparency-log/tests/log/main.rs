@@ -15,6 +15,7 @@ mod damage;
 mod disk_full;
 mod faults;
 mod growth;
+mod guards;
 mod recovery;
 mod rollback;
 mod world;

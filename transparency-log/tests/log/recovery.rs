@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use sealwax_tlog::EMPTY_ROOT;
 use sealwax_transparency_log::{Anchor, Anchored, Directory, Error, Log, Mode, Part, SqliteAnchor};
@@ -14,13 +14,13 @@ use crate::world::{World, append, assert_clean, copy_tree, files, try_append};
 fn crash_after_commit(world: &World, entries: Range<u64>) {
     let swap = {
         let dry_run = world.copy();
-        let plan = Rc::new(Plan::default());
+        let plan = Arc::new(Plan::default());
         let (mut log, _) = open_faulty(&dry_run, &plan).unwrap();
         plan.arm(&[]);
         append(&mut log, entries.clone());
-        plan.seen.borrow().iter().position(|call| call == "swap").unwrap() as u64
+        plan.seen.lock().unwrap().iter().position(|call| call == "swap").unwrap() as u64
     };
-    let plan = Rc::new(Plan::default());
+    let plan = Arc::new(Plan::default());
     let (mut log, _) = open_faulty(world, &plan).unwrap();
     plan.arm(&[(swap, Kind::CrashAfter)]);
     try_append(&mut log, entries).unwrap_err();

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use sealwax_keys::{KeyFile, KeyKind, SecretKey};
 use sealwax_tlog::{Checkpoint, Hash, VerifierKey, proof};
-use sealwax_transparency_log::{Anchor, Error, Log, LogKey, LogView, NewEntry, Receipt, Recovery, Storage};
+use sealwax_transparency_log::{
+    Anchor, Error, Guards, Log, LogKey, LogView, NewEntry, Outpost, Receipt, Recovery, Storage,
+};
 
 pub(crate) const ORIGIN: &str = "log.example";
 
@@ -36,6 +38,17 @@ impl World {
         self.directory.path().join("log")
     }
 
+    /// A place that is not the log's and remembers what it signed.
+    pub(crate) fn outside(&self) -> PathBuf {
+        self.directory.path().join("outside")
+    }
+
+    /// Opens the log with its outpost.
+    pub(crate) fn open_guarded(&self, hold: bool) -> Result<(Log, Recovery), Error> {
+        let guards = Guards { outposts: vec![Outpost::directory(&self.outside())], hold };
+        Log::open_guarded(&self.path(), self.key(), guards, briefly)
+    }
+
     pub(crate) fn key(&self) -> LogKey {
         let Ok(KeyFile::Plain(secret)) = KeyFile::parse(self.key_text.as_bytes()) else { panic!("test key") };
         LogKey::new(ORIGIN, secret).unwrap()
@@ -61,7 +74,7 @@ impl World {
     /// A second world with the same key and a copy of the files as they are now.
     pub(crate) fn copy(&self) -> World {
         let directory = directory();
-        copy_tree(&self.path(), &directory.path().join("log"));
+        copy_tree(self.directory.path(), directory.path());
         World { directory, key_text: self.key_text.clone(), verifier: self.verifier.clone() }
     }
 

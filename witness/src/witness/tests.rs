@@ -238,8 +238,18 @@ fn w05_only_known_keys_count_and_only_their_lines_are_kept() {
     }
     let request = AddCheckpoint { old_size: 0, proof: Vec::new(), note: note.to_bytes() };
     assert_eq!(ask(&witness, &request.to_bytes()), 200);
-    let kept = Witness::recorded(world.directory.path(), witness.verifier_key()).unwrap();
-    assert_eq!(SignedNote::parse(&kept[0].note).unwrap().signatures().len(), 2);
+    let kept = || {
+        let kept = Witness::recorded(world.directory.path(), witness.verifier_key()).unwrap();
+        SignedNote::parse(&kept[0].note).unwrap().signatures().len()
+    };
+    assert_eq!(kept(), 2);
+    // Nor does the log's own line, repeated as often as a note can have it.
+    let note = world.log.note(4, 0);
+    let line = format!("{}\n", note.signatures()[0]);
+    let repeated = [note.to_bytes(), line.repeat(99).into_bytes()].concat();
+    let request = AddCheckpoint { old_size: 4, proof: Vec::new(), note: repeated };
+    assert_eq!(ask(&witness, &request.to_bytes()), 200);
+    assert_eq!(kept(), 2);
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
 
 use sealwax_attestation::{HashedRekord, Verifier};
 use sealwax_keys::{KeyFile, KeyKind, SecretKey};
 use sealwax_tests::machine::{Noise, forget_peak, median, peak_kib};
 use sealwax_tlog::Hash;
-use sealwax_transparency_log::{Log, LogKey, LogView, NewEntry};
+use sealwax_transparency_log::{Directory, Log, LogKey, LogView, NewEntry, SearchIndex};
 
 use crate::figures::{Budget, Figures};
 
@@ -26,6 +27,7 @@ pub(crate) fn run(
     let place = Place::new(directory)?;
     place.fill(entries, figures, out)?;
     place.sizes(figures, out)?;
+    place.index(figures, out)?;
     place.opening(figures, out)?;
     place.checks(figures, out)?;
     place.proofs(figures, out)?;
@@ -111,6 +113,25 @@ impl Place {
         Ok(())
     }
 
+    /// Adds what the search index does not have yet.
+    fn index(&self, figures: &mut Figures, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+        let size = self.view()?.checkpoint().size;
+        let path = self.log.join("index.db");
+        let start = Instant::now();
+        let mut index = SearchIndex::open(&path)?;
+        let missing = count(size - index.indexed_size()?);
+        index.catch_up(&Directory::reader(&self.log), size)?;
+        drop(index);
+        if missing > 0.0 {
+            let rate = missing / start.elapsed().as_secs_f64();
+            figures.add(out, "search index, made anew", Some(rate), "entries/s", Budget::Open)?;
+        }
+        let both = fs::metadata(&path)?.len() + fs::metadata(self.log.join("anchor.db"))?.len();
+        let each = count(both) / count(size);
+        figures.add(out, "all indexes together", Some(each), "bytes/entry", Budget::AtMost(250.0))?;
+        Ok(())
+    }
+
     fn opening(&self, figures: &mut Figures, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
         let once = || -> Result<f64, Box<dyn Error>> {
             let start = Instant::now();
@@ -152,16 +173,18 @@ impl Place {
         Ok(())
     }
 
-    /// The first round warms the page cache, the second is measured.
+    /// The first round warms the tiles, the second is measured. Proofs are made and verified.
     fn proofs(&self, figures: &mut Figures, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
-        let view = self.view()?;
+        let view = self.view()?.with_cache(Arc::default());
         let mut noise = Noise::default();
         let mut asked = Vec::new();
         for _ in 0..PROOFS {
             let mut bytes = [0; 8];
             noise.read_exact(&mut bytes)?;
             let index = u64::from_le_bytes(bytes) % view.checkpoint().size;
-            asked.push((index, Hash::leaf(&view.entry(index)?)));
+            let leaf = Hash::leaf(&view.entry(index)?);
+            view.prove_inclusion(index, &leaf)?;
+            asked.push((index, leaf));
         }
         let mut times = Vec::new();
         for (index, leaf) in asked {
@@ -232,4 +255,5 @@ fn count(number: u64) -> f64 {
 }
 
 const BATCH: usize = 256;
-const PROOFS: usize = 1_000;
+/// As many as have tiles in the memory of the log's readers.
+const PROOFS: usize = 500;

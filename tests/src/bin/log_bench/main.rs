@@ -1,7 +1,7 @@
 //! Measures a large log against its budgets.
 //!
 //! ```text
-//! $ cargo run --release -p sealwax-tests --bin log_bench
+//! $ cargo build --release -p sealwax && cargo run --release -p sealwax-tests --bin log_bench
 //! 1000000 entries of 434 bytes, in batches of 256
 //!   appending                                    9000 entries/s
 //!   tiles and bundles beyond the entries         34.1 bytes/entry     at most 40
@@ -14,6 +14,7 @@
 
 mod figures;
 mod in_process;
+mod served;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -37,6 +38,18 @@ struct Options {
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
 
+    /// The sealwax binary that is served [default: the one beside this program]
+    #[arg(long, value_name = "PATH")]
+    sealwax: Option<PathBuf>,
+
+    /// How many clients submit at a time
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    clients: usize,
+
+    /// How many entries they submit together; 0 leaves the service out
+    #[arg(long, value_name = "N", default_value_t = 30_000)]
+    submissions: usize,
+
     /// Fail where a budget is missed
     #[arg(long)]
     check: bool,
@@ -50,6 +63,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     writeln!(out, "machine: {}, {} cores; log in {}", processor(), cores(), directory.display())?;
     let before = Load::now();
     let mut figures = Figures::default();
+    if options.submissions > 0 {
+        let sealwax = options.sealwax.unwrap_or(std::env::current_exe()?.with_file_name("sealwax"));
+        let (clients, submissions) = (options.clients, options.submissions);
+        served::run(&sealwax, temporary.path(), clients, submissions, &mut figures, &mut out)?;
+    }
     in_process::run(&directory, options.entries, &mut figures, &mut out)?;
     let others = before.zip(Load::now()).map(|(before, after)| after.others_since(&before));
     if let Some(others) = others {
