@@ -10,6 +10,7 @@
 )]
 
 mod client;
+mod hostile;
 mod own;
 mod reads;
 mod wire;

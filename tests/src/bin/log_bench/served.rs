@@ -30,7 +30,8 @@ pub(crate) fn run(
     let server = Server::start(sealwax, &directory.join("instance"))?;
     let mut signer = Signer::new()?;
     // Signed beforehand: the clients are to cost little, because they share the processors with the server.
-    let requests = (0..LONE + entries).map(|_| signer.request(&server.host)).collect::<Result<Vec<_>, _>>()?;
+    let requests =
+        (0..LONE + entries).map(|_| signer.request(&server.host)).collect::<Result<Vec<_>, _>>()?;
     let (lone, crowd) = requests.split_at(LONE);
 
     writeln!(out, "a lone client, {LONE} entries one after another")?;
