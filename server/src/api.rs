@@ -9,19 +9,19 @@ mod tiles;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use sealwax_tlog::VerifierKey;
 use sealwax_transparency_log::{LogView, SearchIndex};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::TimeoutLayer;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
 use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
@@ -45,6 +45,8 @@ pub(crate) struct Site {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) duplicates: Duplicates,
     pub(crate) envelopes: Envelopes,
+    /// The largest submission, in bytes.
+    pub(crate) submission_bytes: usize,
     pub(crate) room: Room,
 }
 
@@ -56,6 +58,7 @@ impl Site {
 
 /// All routes of a log.
 pub(crate) fn router(site: Site, config: &Config) -> Router {
+    let write = |handler: MethodRouter<Site>| handler.layer(from_fn(submit::not_from_a_page));
     let own = Router::new()
         .route("/proof/inclusion", get(queries::inclusion))
         .route("/proof/consistency", get(queries::consistency))
@@ -63,12 +66,12 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .route("/entries/{index}", get(queries::entry))
         .route("/search", get(queries::search))
         .route("/envelopes/{digest}", get(queries::envelope))
-        .route("/envelopes", post(submit::envelope));
+        .route("/envelopes", write(post(submit::envelope)));
     let mut router = Router::new()
         .merge(tiles::routes())
         .nest("/api/v2", tiles::routes())
         .merge(tiles::shard_routes())
-        .route("/api/v2/log/entries", post(submit::entry))
+        .route("/api/v2/log/entries", write(post(submit::entry)))
         .nest("/api/sealwax/v1", own)
         .route("/healthz", get(healthz));
     if config.metrics.listen.is_none() {
@@ -79,8 +82,11 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed")
         })
-        .layer(CompressionLayer::new().compress_when(answer::worth_compressing))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.limits.request()))
+        .layer(
+            CompressionLayer::new()
+                .compress_when(SizeAbove::new(answer::SMALL).and(answer::worth_compressing)),
+        )
+        .layer(from_fn_with_state(config.limits.request(), in_time))
         // A panic is a bug; the request that met it gets a 500 and the others go on.
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "internal error").into_response()
@@ -116,6 +122,16 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Refusal::internal(&error)))
+}
+
+/// Ends a request that takes too long, whether its body comes slowly or its answer (attack H04).
+async fn in_time(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+    let late = || {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "the request took too long; retry")
+            .with_header(header::RETRY_AFTER, 5)
+            .into_response()
+    };
+    tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| late())
 }
 
 /// Counts and reports each request, by the template of its route, so that no client chooses a label.

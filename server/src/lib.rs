@@ -117,6 +117,7 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
         metrics: Arc::clone(&metrics),
         duplicates: config.log.duplicates,
         envelopes: config.envelopes.clone(),
+        submission_bytes: config.limits.submission_bytes,
         room: api::Room::new(config.largest_body()),
     };
     let router = api::router(site, config);
