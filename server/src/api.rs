@@ -8,7 +8,7 @@ mod tiles;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -18,7 +18,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use sealwax_tlog::VerifierKey;
-use sealwax_transparency_log::{LogView, SearchIndex};
+use sealwax_transparency_log::{Directory, LogView, SearchIndex};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
@@ -53,6 +53,19 @@ pub(crate) struct Site {
 impl Site {
     fn view(&self) -> Arc<LogView> {
         self.sequencer.view()
+    }
+
+    /// The index for reading, with everything that a view has: the indexer follows a moment behind the answers, and whoever
+    /// was answered is to find their entry.
+    fn lookup(&self, view: &LogView) -> Result<MutexGuard<'_, SearchIndex>, Refusal> {
+        let size = view.checkpoint().size;
+        let failed = |error| Refusal::internal(&error);
+        let lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        if lookup.indexed_size().map_err(failed)? < size {
+            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            index.catch_up(&Directory::reader(&self.directory), size).map_err(failed)?;
+        }
+        Ok(lookup)
     }
 }
 
