@@ -14,3 +14,4 @@ mod hostile;
 mod own;
 mod reads;
 mod wire;
+mod witnessed;
