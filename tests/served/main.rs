@@ -10,6 +10,7 @@
 )]
 
 mod client;
+mod ends;
 mod hostile;
 mod own;
 mod reads;
