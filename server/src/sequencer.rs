@@ -60,10 +60,8 @@ impl Handle {
             TrySendError::Full(_) => Unavailable::PoolFull,
             TrySendError::Disconnected(_) => Unavailable::Recovering,
         })?;
-        self.metrics.waiting(1);
-        let answered = receipt.await.unwrap_or(Err(Unavailable::Recovering));
-        self.metrics.waiting(-1);
-        answered
+        let _waiting = self.metrics.waiting();
+        receipt.await.unwrap_or(Err(Unavailable::Recovering))
     }
 
     /// The log as it is published now.

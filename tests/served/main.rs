@@ -10,7 +10,9 @@
 )]
 
 mod client;
+mod ends;
 mod hostile;
 mod own;
 mod reads;
 mod wire;
+mod witnessed;

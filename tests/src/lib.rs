@@ -8,6 +8,7 @@
 
 pub mod crash;
 pub mod http;
+pub mod litewitness;
 pub mod log;
 pub mod machine;
 pub mod server;

@@ -117,7 +117,8 @@ pub fn refused_start(sandbox: &Sandbox, arguments: &[&str]) -> (Option<i32>, Str
 }
 
 fn spawn(mut under: Command, sandbox: &Sandbox, arguments: &[&str], said: &NamedTempFile) -> Child {
-    let serve = sandbox.command(arguments.iter().chain(&["--listen", "127.0.0.1:0", "--json"]));
+    let anywhere: &[&str] = if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+    let serve = sandbox.command(arguments.iter().chain(anywhere).chain(&["--json"]));
     under.arg(serve.get_program()).args(serve.get_args());
     under
         .current_dir(sandbox.path())
