@@ -14,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -80,6 +81,7 @@ impl Face {
     /// Answers requests until `stop` changes, then finishes those that are under way, for at most [`DRAIN`].
     pub(crate) async fn serve(self, router: Router, mut stop: watch::Receiver<bool>) {
         let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
         let places = Arc::new(Semaphore::new(self.limits.connections));
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -117,7 +119,9 @@ impl Face {
             let service = TowerToHyperService::new(router.clone());
             let watcher = graceful.watcher();
             let (builder, tls, handshake) = (builder.clone(), self.tls.clone(), self.limits.header());
-            tokio::spawn(async move {
+            // Those that have ended are let go of.
+            while connections.try_join_next().is_some() {}
+            connections.spawn(async move {
                 let stream = Patient::new(stream, patience);
                 // Who speaks which protocol is known beforehand: waiting to find out would have no end.
                 let (builder, io): (_, Box<dyn Stream>) = match tls {
@@ -140,6 +144,8 @@ impl Face {
         if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests did not finish in time and were cut off");
         }
+        // Nobody holds what the router shares any more.
+        connections.shutdown().await;
     }
 }
 

@@ -271,3 +271,28 @@ fn k09_a_policy_with_the_log_s_own_key_or_for_other_logs_is_refused() {
     );
     new(format!("log {other}\nlog {key}\nquorum none\n")).unwrap();
 }
+
+#[test]
+fn a_witness_that_is_away_holds_up_one_commit_and_is_asked_again_where_it_is_needed() {
+    let world = World::new();
+    world.answer("A", Err("timed out".to_owned()));
+    let collected = world.collect(3, 0);
+    assert!(collected.quorum.is_ok() && matches!(failure(&collected, "A"), Failure::Unreachable(_)));
+    world.asked();
+
+    // The other two make the quorum.
+    let collected = world.collect(4, 0);
+    assert!(collected.quorum.is_ok() && collected.failures.is_empty());
+    assert_eq!(world.asked(), [("B".to_owned(), 3), ("C".to_owned(), 3)]);
+
+    // Without one of them, the one that rests is needed.
+    world.answer("B", Ok(Answered { status: 500, body: Vec::new() }));
+    let collected = world.collect(5, 0);
+    assert!(matches!(collected.quorum, Err(Error::QuorumNotMet { .. })));
+    assert_eq!(world.asked().iter().filter(|(name, _)| name == "A").count(), 1);
+    world.network.canned.lock().unwrap().clear();
+    assert!(world.collect(5, 0).quorum.is_ok());
+    assert!(world.asked().iter().any(|(name, _)| name == "A"), "it came back where it was needed");
+    world.collect(6, 0);
+    assert!(world.asked().iter().any(|(name, _)| name == "A"), "and rests no more");
+}
