@@ -58,7 +58,7 @@ impl Instance {
     /// # Errors
     /// As [`Instance::open`].
     pub(crate) fn open_unfinished(dir: &Path) -> Result<Self, Error> {
-        for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT)] {
+        for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT), dir.join(SERVER_SETTINGS)] {
             let mode = fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
             if mode & 0o022 != 0 {
                 return Err(Error::InstanceExposed { path, mode: mode & 0o777 });

@@ -1,6 +1,7 @@
 //! The log's routes. Reads are served below `/` and below `/api/v2`, because clients of Rekor v2 use either.
 
 mod answer;
+mod body;
 mod queries;
 mod submit;
 mod tiles;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -26,6 +27,7 @@ use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
 use crate::sequencer::Handle;
 use answer::{Code, Refusal};
+pub(crate) use body::Room;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -43,6 +45,7 @@ pub(crate) struct Site {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) duplicates: Duplicates,
     pub(crate) envelopes: Envelopes,
+    pub(crate) room: Room,
 }
 
 impl Site {
@@ -61,8 +64,6 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .route("/search", get(queries::search))
         .route("/envelopes/{digest}", get(queries::envelope))
         .route("/envelopes", post(submit::envelope));
-    let largest =
-        config.limits.submission_bytes.max(usize::try_from(config.envelopes.max_bytes).unwrap_or(0));
     let mut router = Router::new()
         .merge(tiles::routes())
         .nest("/api/v2", tiles::routes())
@@ -78,7 +79,6 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed")
         })
-        .layer(DefaultBodyLimit::max(largest))
         .layer(CompressionLayer::new().compress_when(answer::worth_compressing))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.limits.request()))
         // A panic is a bug; the request that met it gets a 500 and the others go on.

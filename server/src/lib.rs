@@ -117,6 +117,7 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
         metrics: Arc::clone(&metrics),
         duplicates: config.log.duplicates,
         envelopes: config.envelopes.clone(),
+        room: api::Room::new(config.largest_body()),
     };
     let router = api::router(site, config);
     tokio::spawn(stop_on_signal(stop)?);

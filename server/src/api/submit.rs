@@ -2,7 +2,6 @@
 
 use std::sync::PoisonError;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
@@ -12,12 +11,14 @@ use sealwax_transparency_log::{Directory, LogView, Query, SearchIndex};
 use serde_json::json;
 
 use super::answer::{self, Code, Refusal};
+use super::body::Held;
 use super::{Site, blocking};
 use crate::admission::admit;
 use crate::config::Duplicates;
 
 /// `POST /api/v2/log/entries`: verifies every signature, and answers once the entry is durable and published.
-pub(super) async fn entry(State(site): State<Site>, text: Bytes) -> Result<Response, Refusal> {
+pub(super) async fn entry(State(site): State<Site>, body: Held) -> Result<Response, Refusal> {
+    let text = body.text.clone();
     // A large envelope is hashed whole; the small request that nearly all are takes less than handing it over does.
     let admitted = if text.len() > INLINE { blocking(move || Ok(admit(&text))).await? } else { admit(&text) };
     let admitted = admitted.map_err(|refusal| Refusal::bad_request(refusal.to_string()))?;
@@ -35,7 +36,8 @@ pub(super) async fn entry(State(site): State<Site>, text: Bytes) -> Result<Respo
 }
 
 /// `POST /api/sealwax/v1/envelopes`: keeps the envelope behind an entry that is in the log, and no other.
-pub(super) async fn envelope(State(site): State<Site>, text: Bytes) -> Result<Response, Refusal> {
+pub(super) async fn envelope(State(site): State<Site>, body: Held) -> Result<Response, Refusal> {
+    let text = body.text.clone();
     let settings = &site.envelopes;
     if !settings.keep {
         let what = "this log keeps no envelopes";
