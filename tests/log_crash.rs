@@ -51,18 +51,19 @@ fn s01_killed_while_appending_again_and_again() {
     let kills = rounds(200);
     for round in 1..=kills {
         run(&mut log, round, |child| child.kill().unwrap());
+        log.see();
         unfinished += u32::from(staged(log.directory()) > 0);
         // The next child opens the log as it was left; what all of them left is looked at now and then.
         if round % 10 == 0 || round == kills {
-            log.assert_holds(checked, &format!("kill {round}"));
+            log.assert_holds(if round == kills { 0 } else { checked }, &format!("kill {round}"));
             assert_eq!(staged(log.directory()), 0);
-            checked = log.acknowledged();
+            checked = log.size();
         }
     }
     let seconds = started.elapsed().as_secs_f64();
     eprintln!(
         "{kills} kills in {seconds:.0} s, {} entries, {unfinished} unfinished appends, none lost",
-        log.acknowledged()
+        log.size()
     );
     assert!(unfinished > 0, "no kill fell into an append");
 }
@@ -104,11 +105,14 @@ fn s03_power_cut_while_appending() {
     let Some(disk) = Disk::new(place.path()) else { return };
     let mut log = TestLog::create(&disk.path().join("log"), place.path());
     let (cuts, started) = (rounds(20), Instant::now());
+    let mut checked = 0;
     for round in 1..=cuts {
         run(&mut log, round, |_| disk.cut_power());
         disk.restore_power();
-        log.assert_holds(0, &format!("cut {round}"));
+        // Long logs take long to read: what was read after one cut is read again at the end.
+        log.assert_holds(if round == cuts { 0 } else { checked }, &format!("cut {round}"));
+        checked = log.size();
     }
     let seconds = started.elapsed().as_secs_f64();
-    eprintln!("{cuts} power cuts in {seconds:.0} s, {} entries, none lost", log.acknowledged());
+    eprintln!("{cuts} power cuts in {seconds:.0} s, {} entries, none lost", log.size());
 }

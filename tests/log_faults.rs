@@ -81,10 +81,10 @@ impl Scene {
     fn append() -> Scene {
         let place = place();
         let mut base = TestLog::create(&place.path().join("log"), place.path());
-        let output = run(&base, None, 1, OLD);
+        let output = run(&mut base, None, 1, OLD);
         hear(&mut base, &output);
-        let dry_run = base.copy(&place.path().join(DRY_RUN));
-        let calls = trace(&dry_run, place.path(), 1, "opened", "done");
+        let mut dry_run = base.copy(&place.path().join(DRY_RUN));
+        let calls = trace(&mut dry_run, place.path(), 1, "opened", "done");
         Scene { base, batches: 1, calls, place }
     }
 
@@ -96,10 +96,10 @@ impl Scene {
             .iter()
             .find(|call| call.line.contains("tiles/tile/") && call.line.contains("O_CREAT"));
         let kill = strace(first_tile.unwrap(), Fault::Kill, &scene.place.path().join("killed"));
-        let output = run(&scene.base, Some(kill), 1, ENTRIES);
+        let output = run(&mut scene.base, Some(kill), 1, ENTRIES);
         hear(&mut scene.base, &output);
-        let dry_run = scene.base.copy(&scene.place.path().join("again").join(DRY_RUN));
-        scene.calls = trace(&dry_run, scene.place.path(), 0, "started", "opened");
+        let mut dry_run = scene.base.copy(&scene.place.path().join("again").join(DRY_RUN));
+        scene.calls = trace(&mut dry_run, scene.place.path(), 0, "started", "opened");
         scene.batches = 0;
         let again = scene.base.copy(&scene.place.path().join("opened"));
         assert!(again.open().unwrap().1.published_batch, "the scene is not the one that was meant");
@@ -130,7 +130,7 @@ impl Scene {
                 number += 1;
                 let mut log = self.base.copy(&place.path().join(format!("{number}")));
                 let report = place.path().join("strace");
-                let output = run(&log, Some(strace(call, fault, &report)), self.batches, ENTRIES);
+                let output = run(&mut log, Some(strace(call, fault, &report)), self.batches, ENTRIES);
                 let said = fs::read_to_string(&report).unwrap();
                 let happened = said.contains("(INJECTED)") || output.status.signal() == Some(9);
                 let context = format!("{fault:?} at {}: {output:?}", call.line);
@@ -232,8 +232,8 @@ fn s02_s03_every_new_name_is_flushed_before_what_implies_it() {
     assert!(renamed > 5, "{renamed}");
 
     // The journal of the database is a new name as well, and SQLite does not look whether its flush failed.
-    let copy = scene.base.copy(&scene.place.path().join("start"));
-    let start = trace(&copy, scene.place.path(), 0, "started", "opened");
+    let mut copy = scene.base.copy(&scene.place.path().join("start"));
+    let start = trace(&mut copy, scene.place.path(), 0, "started", "opened");
     let created =
         start.iter().position(|call| call.line.contains("anchor.db-wal\", O_RDWR|O_CREAT")).unwrap();
     let flushes = |call: &&Call| call.name == "fsync" && call.line.contains("/start>)");
@@ -244,7 +244,7 @@ fn s02_s03_every_new_name_is_flushed_before_what_implies_it() {
 fn s08_writes_that_are_cut_short_at_any_length() {
     let place = place();
     let mut base = TestLog::create(&place.path().join("log"), place.path());
-    let output = run(&base, None, 1, OLD);
+    let output = run(&mut base, None, 1, OLD);
     hear(&mut base, &output);
     let (mut refused, mut taken) = (0, 0);
     // In blocks of 512 bytes: small steps through tiles and bundles, larger ones through the database and its journal.
@@ -252,7 +252,7 @@ fn s08_writes_that_are_cut_short_at_any_length() {
         let mut log = base.copy(&place.path().join(format!("{blocks}")));
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
-        let output = run(&log, Some(shell), 1, ENTRIES);
+        let output = run(&mut log, Some(shell), 1, ENTRIES);
         let context = format!("{blocks} blocks: {output:?}");
         assert_honest(&output, &context);
         if output.status.success() {
@@ -269,7 +269,7 @@ fn s08_writes_that_are_cut_short_at_any_length() {
 }
 
 /// Runs the child, under another program if one is given.
-fn run(log: &TestLog, under: Option<Command>, batches: u64, entries: u64) -> Output {
+fn run(log: &mut TestLog, under: Option<Command>, batches: u64, entries: u64) -> Output {
     let child = env!("CARGO_BIN_EXE_log_child");
     let mut command = match under {
         Some(mut command) => {
@@ -295,7 +295,7 @@ fn strace(call: &Call, fault: Fault, report: &Path) -> Command {
 }
 
 /// Lists the calls about files that a run makes between two of its lines.
-fn trace(log: &TestLog, place: &Path, batches: u64, from: &str, to: &str) -> Vec<Call> {
+fn trace(log: &mut TestLog, place: &Path, batches: u64, from: &str, to: &str) -> Vec<Call> {
     let report = place.join("trace");
     let mut command = Command::new("strace");
     command.args(["-qq", "-y", "-e", "trace=%file,%desc", "-e", "signal=none", "-o"]).arg(&report);

@@ -115,7 +115,7 @@ fn s07_damage_anywhere_in_the_log_is_named_by_a_check() {
         sandbox.write("m/f", format!("{number}"));
         sandbox.ok(["sign", "m"]);
     }
-    let sound = sandbox.json(0, ["instance", "check"]);
+    let sound = sandbox.json(0, ["log", "fsck"]);
     assert_eq!(sound["entries"], 3);
     let log = sandbox.instance().join("log");
     for file in files_below(&log) {
@@ -128,13 +128,13 @@ fn s07_damage_anywhere_in_the_log_is_named_by_a_check() {
         let middle = bad.len() / 2;
         bad[middle] ^= 1;
         fs::write(&file, bad).unwrap();
-        let run = sandbox.run(["instance", "check"]);
+        let run = sandbox.run(["log", "fsck"]);
         // A checkpoint is named by what it is.
         run.fails(4, if name == "tiles/checkpoint" { "checkpoint" } else { &name });
         assert!(run.stderr.contains("hint:"), "{run:?}");
         fs::write(&file, good).unwrap();
     }
-    sandbox.ok(["instance", "check"]);
+    sandbox.ok(["log", "fsck"]);
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn with_json_every_end_is_one_object() {
     }
     assert_eq!(sandbox.json(0, ["sign", "m"])["verdict"], "signed");
     assert_eq!(sandbox.json(0, ["verify", "m"])["verdict"], "accepted");
-    assert_eq!(sandbox.json(0, ["instance", "check"])["verdict"], "sound");
+    assert_eq!(sandbox.json(0, ["log", "fsck"])["verdict"], "sound");
 }
 
 #[test]

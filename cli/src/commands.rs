@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod inspect;
 pub(crate) mod instance;
 pub(crate) mod key;
+pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod serve;
 pub(crate) mod sign;
@@ -22,6 +23,7 @@ pub(crate) fn dispatch(arguments: Arguments, world: &World) -> Result<(), Error>
         Command::Inspect(options) => inspect::run(&options, world),
         Command::Key(action) => key::run(&action, world),
         Command::Instance(action) => instance::run(&action, world),
+        Command::Log(action) => log::run(&action, world),
         Command::Witness(action) => witness::run(&action, world),
         Command::Serve(options) => serve::run(&options, world),
         Command::Completions(options) => completions::run(&options, world),

@@ -59,6 +59,10 @@ pub(crate) enum Error {
     NoInstance { path: PathBuf },
     #[error("{path}: {reason}", path = path.display())]
     BadInstance { path: PathBuf, reason: String },
+    #[error("{path}: the move to the next shard was interrupted", path = path.display())]
+    UnfinishedShard { path: PathBuf },
+    #[error("{path}: only what witnesses have cosigned is published, which takes the server", path = path.display())]
+    WitnessesRequired { path: PathBuf, url: String },
     #[error("{path}: not a trusted root: {source}", path = path.display())]
     TrustedRoot { path: PathBuf, source: sealwax_attestation::Error },
     #[error("{path}: not a policy: {source}", path = path.display())]
@@ -67,6 +71,8 @@ pub(crate) enum Error {
     Log { path: PathBuf, source: LogError },
     #[error("the log in {path} is damaged in {places}", path = path.display(), places = count(damage))]
     LogDamaged { path: PathBuf, damage: Vec<Damage> },
+    #[error("{path}: a log is there", path = path.display())]
+    LogInTheWay { path: PathBuf },
     #[error("{path}: there is no witness", path = path.display())]
     NoWitness { path: PathBuf },
     #[error("the witness in {path}: {source}", path = path.display())]
@@ -107,12 +113,14 @@ impl Error {
             Self::Usage(_)
             | Self::Exists { .. }
             | Self::NotOurs { .. }
+            | Self::LogInTheWay { .. }
             | Self::Key { .. }
             | Self::KeyExposed { .. }
             | Self::InstanceExposed { .. }
             | Self::Variable { .. }
             | Self::NoHome
             | Self::NoInstance { .. }
+            | Self::WitnessesRequired { .. }
             | Self::TrustedRoot { .. }
             | Self::Policy { .. }
             | Self::NoWitness { .. }
@@ -130,6 +138,7 @@ impl Error {
             | Self::NotAFile { .. }
             | Self::NoTerminal
             | Self::BadInstance { .. }
+            | Self::UnfinishedShard { .. }
             | Self::Server(_)
             | Self::Network(_)
             | Self::Refused { .. }
@@ -153,6 +162,9 @@ impl Error {
             Self::BeingSigned { .. } => "wait for it to finish and run the same command again",
             Self::TooLarge { .. } | Self::NotAFile { .. } => "check that this is the file you meant",
             Self::Exists { .. } => "choose another path; existing keys and instances are never overwritten",
+            Self::LogInTheWay { .. } => {
+                "--replace puts the backup in its place and keeps it beside as log.replaced-<n>"
+            }
             Self::NotOurs { .. } => "choose another path with --signature, or move the file away",
             Self::Key { path, source } => return key_hint(path, source),
             Self::KeyExposed { path, .. } => return Some(format!("chmod 600 '{}'", path.display())),
@@ -167,6 +179,12 @@ impl Error {
                 "`sealwax instance init` makes one; to verify without one, give --key PUB with --trusted-root FILE"
             }
             Self::BadInstance { .. } => "restore the instance from a backup",
+            Self::UnfinishedShard { .. } => "`sealwax log freeze --next` finishes it",
+            Self::WitnessesRequired { url, .. } => {
+                return Some(format!(
+                    "start `sealwax serve`, and sign with --key KEY --instance {url} --trusted-root FILE"
+                ));
+            }
             Self::TrustedRoot { .. } => "ask the signer for the output of `sealwax instance export`",
             Self::Policy { .. } => "docs/spec/instance.md describes the form of a policy",
             Self::Log { source, .. } | Self::Server(ServerError::Log(source)) => log_hint(source)?,
@@ -370,7 +388,7 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
     Some(match error {
         LogError::Busy { .. } => "wait for the other sealwax to finish and run the same command again",
         LogError::Damaged { .. } => {
-            "nothing was signed; `sealwax instance check` names all damage; restore it from a backup of the same log"
+            "nothing was signed; `sealwax log fsck` names all damage; restore it from a backup of the same log"
         }
         LogError::RolledBack { .. } => {
             "nothing was signed: going on from an older copy would sign a second history; restore the newest copy of the named part"
@@ -388,7 +406,9 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
             "it can be read and verified; `sealwax log freeze --next` starts the next shard"
         }
         LogError::Unpublished => "start `sealwax serve` with the witnesses, which publishes it",
-        LogError::Contradicted { .. } => "stop using this log and keep it as evidence; make a new instance",
+        LogError::Contradicted { .. } => {
+            "stop using this log, and keep it as evidence; a mirror keeps both signed notes in evidence/, which prove it to anybody"
+        }
         LogError::Fork { .. } => "stop using this log and keep it as evidence; make a new instance",
         LogError::Overtaken => "run the same command again",
         LogError::WrongKey { .. } => {

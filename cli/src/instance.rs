@@ -8,26 +8,30 @@
 //! <dir>/trusted_root.json    what others need to believe the log
 //! <dir>/serve.toml           the server's settings, if there are any
 //! <dir>/policy.json          whose signatures this instance trusts
+//! <dir>/shards/<origin>/     earlier logs of the instance, frozen: log.pem, log/
+//! <dir>/next/                the next log while the instance moves to it
 //! ```
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+mod making;
+mod shards;
 
-use jiff::Timestamp;
-use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use sealwax_attestation::json::{Json, Limits, parse};
 use sealwax_attestation::{LogInstance, TrustedRoot};
-use sealwax_keys::{KeyKind, SecretKey};
-use sealwax_transparency_log::{Guards, Log, LogKey, LogView};
-use sealwax_verify::{Policy, TrustedKey};
+use sealwax_server::Config;
+use sealwax_transparency_log::{Guards, Log, LogKey, LogView, Outpost};
+use sealwax_verify::Policy;
 
 use crate::error::Error;
-use crate::files::{self, io_error};
+use crate::files;
 use crate::key_files;
 use crate::terminal::Tone;
 use crate::world::World;
+
+pub(crate) use making::Blueprint;
 
 /// An instance on disk. Holding one opens nothing.
 #[derive(Debug)]
@@ -36,36 +40,31 @@ pub(crate) struct Instance {
     origin: String,
 }
 
-/// How a new instance is made.
-#[derive(Debug, Default)]
-pub(crate) struct Blueprint {
-    /// The log's origin; otherwise one is made from its key.
-    pub(crate) origin: Option<String>,
-    /// The passphrase of the signing key, if it shall have one.
-    pub(crate) passphrase: Option<zeroize::Zeroizing<String>>,
-}
-
 impl Instance {
     /// Finds the instance in `dir`.
     ///
     /// # Errors
     /// [`Error::NoInstance`] where there is none, [`Error::BadInstance`] where it cannot be understood.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join(MARKER);
-        for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT)] {
+        let instance = Self::open_unfinished(dir)?;
+        if instance.is_moving() {
+            return Err(Error::UnfinishedShard { path: dir.to_owned() });
+        }
+        Ok(instance)
+    }
+
+    /// Finds the instance in `dir`, also one whose move to the next shard was interrupted.
+    ///
+    /// # Errors
+    /// As [`Instance::open`].
+    pub(crate) fn open_unfinished(dir: &Path) -> Result<Self, Error> {
+        for path in [dir.to_owned(), dir.join(POLICY), dir.join(TRUSTED_ROOT), dir.join(SERVER_SETTINGS)] {
             let mode = fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
             if mode & 0o022 != 0 {
                 return Err(Error::InstanceExposed { path, mode: mode & 0o777 });
             }
         }
-        let text = match files::read_capped(&path, 65_536) {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::NoInstance { path: dir.to_owned() });
-            }
-            read => read?,
-        };
-        let origin = read_marker(&text)
-            .map_err(|error| Error::BadInstance { path: path.clone(), reason: error.to_string() })?;
+        let origin = open_marker(dir)?;
         Ok(Self { dir: dir.to_owned(), origin })
     }
 
@@ -76,7 +75,8 @@ impl Instance {
     /// # Errors
     /// [`Error::Exists`] where something is there already.
     pub(crate) fn create(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<Self, Error> {
-        let origin = files::create_directory(dir, world.now(), |dir| build(dir, blueprint, world))?;
+        let origin =
+            files::create_directory(dir, world.now(), |dir| making::build(dir, blueprint, world.now()))?;
         Ok(Self { dir: dir.to_owned(), origin })
     }
 
@@ -115,6 +115,41 @@ impl Instance {
         self.dir.join(LOG)
     }
 
+    /// Where the log's key is.
+    pub(crate) fn log_key_path(&self) -> PathBuf {
+        self.dir.join(LOG_KEY)
+    }
+
+    /// The frozen logs of this instance.
+    ///
+    /// # Errors
+    /// Those of reading the trusted root.
+    pub(crate) fn shards(&self) -> Result<Vec<LogInstance>, Error> {
+        let is_shard = |log: &LogInstance| log.origin != self.origin && self.log_of(&log.origin).is_some();
+        Ok(self.trusted_root()?.logs.into_iter().filter(is_shard).collect())
+    }
+
+    /// Where a log of the trusted root is, if it is one of the instance: its own one, or a frozen one.
+    pub(crate) fn log_of(&self, origin: &str) -> Option<PathBuf> {
+        if origin == self.origin {
+            return Some(self.log_path());
+        }
+        // A host name of dots would lead out of the shards.
+        let shard = Some(self.shard_path(origin).join(LOG)).filter(|_| !origin.starts_with('.'));
+        shard.filter(|path| path.is_dir())
+    }
+
+    /// The files that may be handed out or backed up, whether or not they are there.
+    pub(crate) fn public_files(&self) -> Vec<PathBuf> {
+        let names = [MARKER, TRUSTED_ROOT, POLICY, SERVER_SETTINGS, SIGNING_PUBLIC_KEY];
+        names.iter().map(|name| self.dir.join(name)).collect()
+    }
+
+    /// Where a frozen log of the instance is, whose origin the trusted root has.
+    pub(crate) fn shard_path(&self, origin: &str) -> PathBuf {
+        self.dir.join(SHARDS).join(origin)
+    }
+
     /// The server's settings: a file of the instance, if it is there.
     pub(crate) fn server_settings_path(&self) -> PathBuf {
         self.dir.join(SERVER_SETTINGS)
@@ -141,25 +176,90 @@ impl Instance {
         read_policy(&self.policy_path()).map_err(missing_part)
     }
 
+    /// The server's settings: those of the file that is named, else of the instance, else the defaults.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what is not a setting, and those of reading.
+    pub(crate) fn settings(&self, named: Option<&Path>) -> Result<Config, Error> {
+        let own = self.server_settings_path();
+        let path = match named {
+            Some(path) => path,
+            None if own.is_file() => &own,
+            None => return Ok(Config::default()),
+        };
+        let text = files::read_capped(path, MAX_SETTINGS)?;
+        let text =
+            std::str::from_utf8(&text).map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
+        Config::parse(text).map_err(|error| match error {
+            sealwax_server::Error::Config(what) => Error::Usage(format!("{}: {what}", path.display())),
+            other => Error::Server(other),
+        })
+    }
+
+    /// What the settings put between the log and its next signature.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where `log.anchor` is not a directory: one that is made now may be the mount point of a disk that is
+    /// not mounted.
+    pub(crate) fn guards(&self, config: &Config) -> Result<Guards, Error> {
+        let outpost = |path: &PathBuf| {
+            let path = self.dir.join(path);
+            if path.is_dir() {
+                return Ok(Outpost::directory(&path));
+            }
+            let what = "log.anchor is not a directory; make it, or mount its disk";
+            Err(Error::Usage(format!("{}: {what}", path.display())))
+        };
+        let outposts = config.log.anchor.iter().map(outpost).collect::<Result<_, _>>()?;
+        Ok(Guards { outposts, hold: needs_witnesses(config) })
+    }
+
+    /// What stands between the log and a signature of this process.
+    ///
+    /// # Errors
+    /// [`Error::WitnessesRequired`] where only a server may publish what it signs, and those of [`Instance::guards`].
+    pub(crate) fn signing_guards(&self) -> Result<Guards, Error> {
+        let config = self.settings(None)?;
+        if needs_witnesses(&config) {
+            return Err(Error::WitnessesRequired { path: self.dir.clone(), url: config.public_url() });
+        }
+        self.guards(&config)
+    }
+
     /// Opens the log for writing, waiting a while for another writer to finish.
+    ///
+    /// # Errors
+    /// Those of [`Instance::signing_guards`] and of the log.
     pub(crate) fn log(&self, world: &World) -> Result<Log, Error> {
-        self.guarded_log(Guards::default(), world)
+        self.guarded_log(self.signing_guards()?, LOCK_TRIES, world)
+    }
+
+    /// Opens the log for work that signs nothing, unless a server or somebody who signs holds it.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub(crate) fn idle_log(&self, world: &World) -> Result<Log, Error> {
+        let hold = needs_witnesses(&self.settings(None)?);
+        self.guarded_log(Guards { outposts: Vec::new(), hold }, 1, world)
     }
 
     /// Reads the key of the instance's log.
     pub(crate) fn log_key(&self, world: &World) -> Result<LogKey, Error> {
-        let path = self.dir.join(LOG_KEY);
+        let path = self.log_key_path();
         let key = key_files::read_secret(&path, &key_files::PassphraseOptions::default(), world)?;
         LogKey::new(&self.origin, key).map_err(|source| Error::Log { path, source })
     }
 
-    /// Opens the log for writing under further guards.
-    pub(crate) fn guarded_log(&self, guards: Guards, world: &World) -> Result<Log, Error> {
+    /// Opens the log for writing under further guards, waiting for another writer for so many times twenty milliseconds.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub(crate) fn guarded_log(&self, guards: Guards, patience: u32, world: &World) -> Result<Log, Error> {
         let key = self.log_key(world)?;
         let path = self.log_path();
         let wait = |tries: u32| {
             world.pause();
-            tries < LOCK_TRIES
+            tries < patience
         };
         let opened = Log::open_guarded(&path, key, guards, wait);
         let (log, recovery) = opened.map_err(|source| Error::Log { path, source })?;
@@ -196,6 +296,11 @@ impl Instance {
     }
 }
 
+/// Whether only what witnesses have cosigned is published.
+fn needs_witnesses(config: &Config) -> bool {
+    config.witnesses.as_ref().is_some_and(|witnesses| witnesses.require)
+}
+
 /// Reads a trusted root.
 pub(crate) fn read_trusted_root(path: &Path) -> Result<TrustedRoot, Error> {
     let text = files::read_capped(path, MAX_SETTINGS)?;
@@ -218,65 +323,16 @@ fn missing_part(error: Error) -> Error {
     }
 }
 
-/// Fills an empty directory and gives the origin.
-fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Error> {
-    let key_error = |path: PathBuf| move |source| Error::Key { path, source };
-    let private_dir = |path: &Path| {
-        DirBuilder::new().mode(0o700).create(path).map_err(|source| io_error("create", path, source))
-    };
-    private_dir(&dir.join("keys"))?;
-    let log_key_path = dir.join(LOG_KEY);
-    let log_key = SecretKey::generate(KeyKind::Ed25519).map_err(key_error(log_key_path.clone()))?;
-    let log_key_pem = log_key.to_pkcs8_pem(None).map_err(key_error(log_key_path.clone()))?;
-    files::create_private(&log_key_path, &log_key_pem)?;
-
-    let signing_path = dir.join(SIGNING_KEY);
-    let signing = SecretKey::generate(KeyKind::P256).map_err(key_error(signing_path.clone()))?;
-    let passphrase = blueprint.passphrase.as_ref().map(|passphrase| passphrase.as_str());
-    let signing_pem = signing.to_pkcs8_pem(passphrase).map_err(key_error(signing_path.clone()))?;
-    files::create_private(&signing_path, &signing_pem)?;
-    files::create_public(&dir.join(SIGNING_PUBLIC_KEY), &signing.public_key().to_pem())?;
-
-    let origin = match &blueprint.origin {
-        Some(origin) => checked_origin(origin)?,
-        // Unique because the key is; ".internal" never resolves on the internet.
-        None => {
-            let name = hex::encode(log_key.public_key().fingerprint());
-            format!("log-{}.sealwax.internal", name.get(..12).unwrap_or(&name))
+/// Reads the origin of the instance, or of the next log, that a directory is.
+fn open_marker(dir: &Path) -> Result<String, Error> {
+    let path = dir.join(MARKER);
+    let text = match files::read_capped(&path, 65_536) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NoInstance { path: dir.to_owned() });
         }
+        read => read?,
     };
-    // Whole seconds, which every reader of RFC 3339 takes, and never later than now.
-    let valid_from =
-        Timestamp::from_second(world.now().as_second().saturating_sub(1)).unwrap_or(Timestamp::MIN);
-    let log = LogInstance::new(origin.clone(), log_key.public_key().clone(), valid_from)
-        .map_err(|source| Error::TrustedRoot { path: dir.join(TRUSTED_ROOT), source })?;
-    let trusted_root = TrustedRoot { logs: vec![log] };
-    files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
-    let trusted = TrustedKey { name: INSTANCE_KEY_NAME.to_owned(), key: signing.public_key().clone() };
-    files::create_public(&dir.join(POLICY), &Policy::file_for(&[trusted]))?;
-    let log_path = dir.join(LOG);
-    LogKey::new(&origin, log_key)
-        .and_then(|key| Log::create(&log_path, key, |_| false))
-        .map_err(|source| Error::Log { path: log_path, source })?;
-    let marker = json!({"version": VERSION, "origin": origin});
-    files::create_public(&dir.join(MARKER), &format!("{marker:#}\n"))?;
-    Ok(origin)
-}
-
-/// An origin is a bare host name: sigstore-go derives the checkpoint's key name from the host of the log's URL, and takes a
-/// trailing number for a log of the first version.
-fn checked_origin(origin: &str) -> Result<String, Error> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if origin.len() <= 253 && origin.split('.').all(label) {
-        return Ok(origin.to_owned());
-    }
-    Err(Error::Usage(format!("{origin:?} cannot be a log's origin: it must be a host name in lower case")))
+    read_marker(&text).map_err(|error| Error::BadInstance { path, reason: error.to_string() })
 }
 
 fn read_marker(text: &[u8]) -> Result<String, sealwax_attestation::Error> {
@@ -302,10 +358,12 @@ const SIGNING_PUBLIC_KEY: &str = "keys/signing.pub";
 const LOG_KEY: &str = "keys/log.pem";
 const TRUSTED_ROOT: &str = "trusted_root.json";
 const POLICY: &str = "policy.json";
-const LOG: &str = "log";
+/// The log's directory in an instance, in a shard and in a backup.
+pub(crate) const LOG: &str = "log";
+const SHARDS: &str = "shards";
 const SERVER_SETTINGS: &str = "serve.toml";
 /// The largest policy or trusted root that is read, in bytes.
 pub(crate) const MAX_SETTINGS: u64 = 4 << 20;
 
 /// Twenty milliseconds each: half a minute.
-const LOCK_TRIES: u32 = 1_500;
+pub(crate) const LOCK_TRIES: u32 = 1_500;

@@ -9,6 +9,7 @@ mod http;
 mod instance;
 mod key_files;
 mod progress;
+mod remote_log;
 mod served_log;
 mod signature_file;
 mod terminal;

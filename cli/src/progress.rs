@@ -1,4 +1,4 @@
-//! Hashing a model with a progress bar: bytes, rate, time left. The bar is drawn only on a terminal.
+//! Progress bars: rate and time left, of hashing a model in bytes, of reading a log in entries. Drawn only on a terminal.
 
 use std::path::Path;
 
@@ -31,19 +31,9 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new(terminal: Terminal, verb: &'static str) -> Self {
-        let target = if terminal.draws_progress() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let style = ProgressStyle::with_template(
-            "{prefix} {bar:28} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left",
-        );
-        let bar = ProgressBar::with_draw_target(Some(0), target).with_prefix(verb);
-        Self(match style {
-            Ok(style) => bar.with_style(style),
-            Err(_) => bar,
-        })
+        let template =
+            "{prefix} {bar:28} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
+        Self(bar(terminal, verb, template))
     }
 
     /// Removes the bar, so that what follows stands in its place.
@@ -59,5 +49,36 @@ impl Progress for Bar {
 
     fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
+    }
+}
+
+/// A bar of a log's entries on stderr, or nothing.
+pub(crate) struct Entries(ProgressBar);
+
+impl Entries {
+    pub(crate) fn new(terminal: Terminal, verb: &'static str) -> Self {
+        Self(bar(terminal, verb, "{prefix} {bar:28} {human_pos}/{human_len} entries {per_sec} {eta} left"))
+    }
+
+    pub(crate) fn show(&self, done: u64, of: u64) {
+        self.0.set_length(of);
+        self.0.set_position(done);
+    }
+
+    /// Removes the bar, so that what follows stands in its place.
+    pub(crate) fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn bar(terminal: Terminal, verb: &'static str, template: &str) -> ProgressBar {
+    let target = match terminal.draws_progress() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let bar = ProgressBar::with_draw_target(Some(0), target).with_prefix(verb);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
 }

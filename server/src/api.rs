@@ -1,22 +1,24 @@
 //! The log's routes. Reads are served below `/` and below `/api/v2`, because clients of Rekor v2 use either.
 
 mod answer;
+mod body;
 mod queries;
 mod submit;
 mod tiles;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use sealwax_tlog::VerifierKey;
-use sealwax_transparency_log::{LogView, SearchIndex};
+use sealwax_transparency_log::{Directory, LogView, SearchIndex};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
@@ -25,6 +27,7 @@ use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
 use crate::sequencer::Handle;
 use answer::{Code, Refusal};
+pub(crate) use body::Room;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -37,23 +40,38 @@ pub(crate) struct Site {
     pub(crate) index: Arc<Mutex<SearchIndex>>,
     /// The index as readers see it.
     pub(crate) lookup: Arc<Mutex<SearchIndex>>,
+    /// Earlier logs, which are frozen, by their origins.
+    pub(crate) shards: Arc<BTreeMap<String, LogView>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) duplicates: Duplicates,
     pub(crate) envelopes: Envelopes,
+    /// The largest submission, in bytes.
+    pub(crate) submission_bytes: usize,
+    pub(crate) room: Room,
 }
 
 impl Site {
     fn view(&self) -> Arc<LogView> {
         self.sequencer.view()
     }
+
+    /// The index for reading, with everything that a view has: the indexer follows a moment behind the answers, and whoever
+    /// was answered is to find their entry.
+    fn lookup(&self, view: &LogView) -> Result<MutexGuard<'_, SearchIndex>, Refusal> {
+        let size = view.checkpoint().size;
+        let failed = |error| Refusal::internal(&error);
+        let lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        if lookup.indexed_size().map_err(failed)? < size {
+            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            index.catch_up(&Directory::reader(&self.directory), size).map_err(failed)?;
+        }
+        Ok(lookup)
+    }
 }
 
 /// All routes of a log.
 pub(crate) fn router(site: Site, config: &Config) -> Router {
-    let write = |handler: MethodRouter<Site>, most: usize| {
-        handler.layer(DefaultBodyLimit::max(most)).layer(from_fn(submit::not_from_a_page))
-    };
-    let largest = usize::try_from(config.envelopes.max_bytes).unwrap_or(usize::MAX);
+    let write = |handler: MethodRouter<Site>| handler.layer(from_fn(submit::not_from_a_page));
     let own = Router::new()
         .route("/proof/inclusion", get(queries::inclusion))
         .route("/proof/consistency", get(queries::consistency))
@@ -61,11 +79,12 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .route("/entries/{index}", get(queries::entry))
         .route("/search", get(queries::search))
         .route("/envelopes/{digest}", get(queries::envelope))
-        .route("/envelopes", write(post(submit::envelope), largest));
+        .route("/envelopes", write(post(submit::envelope)));
     let mut router = Router::new()
         .merge(tiles::routes())
         .nest("/api/v2", tiles::routes())
-        .route("/api/v2/log/entries", write(post(submit::entry), config.limits.submission_bytes))
+        .merge(tiles::shard_routes())
+        .route("/api/v2/log/entries", write(post(submit::entry)))
         .nest("/api/sealwax/v1", own)
         .route("/healthz", get(healthz));
     if config.metrics.listen.is_none() {

@@ -194,6 +194,12 @@ impl Config {
         Listen::check_plain(self.listen, self.tls.is_some(), self.plain_http)
     }
 
+    /// The largest request that is read, in bytes.
+    pub(crate) fn largest_body(&self) -> usize {
+        let envelope = if self.envelopes.keep { self.envelopes.max_bytes } else { 0 };
+        self.limits.submission_bytes.max(usize::try_from(envelope).unwrap_or(usize::MAX))
+    }
+
     /// The URL under which others reach the server.
     pub fn public_url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };

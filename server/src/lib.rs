@@ -20,8 +20,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use sealwax_tlog::WitnessPolicy;
-use sealwax_transparency_log::{Log, SearchIndex};
+use sealwax_tlog::{VerifierKey, WitnessPolicy};
+use sealwax_transparency_log::{Log, LogView, SearchIndex};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -38,6 +38,8 @@ pub struct Parts {
     pub log: Log,
     /// Its directory, for reading.
     pub directory: PathBuf,
+    /// Earlier logs of the instance, which are frozen: their directories, and their keys, whose names are their origins.
+    pub shards: Vec<(PathBuf, VerifierKey)>,
     /// The search index, for writing.
     pub index: SearchIndex,
     /// The search index opened once more, for reading.
@@ -62,7 +64,7 @@ pub fn serve(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
 }
 
 async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) -> Result<(), Error> {
-    let Parts { log, directory, index, lookup, witnesses, listen } = parts;
+    let Parts { log, directory, shards, index, lookup, witnesses, listen } = parts;
     let face = http::Face::open(listen).await?;
     let metrics_face = match config.metrics.listen {
         Some(address) => Some(http::Face::open(Listen::new(address, None, &config.limits)?).await?),
@@ -71,6 +73,10 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
     let address = face.address()?;
 
     let key = log.verifier_key().clone();
+    let shards = shards
+        .into_iter()
+        .map(|(directory, key)| Ok((key.name().to_owned(), LogView::open(&directory, &key)?)))
+        .collect::<Result<_, Error>>()?;
     let metrics = Arc::new(metrics::Metrics::default());
     let cosigners = witnesses
         .map(|(policy, post)| {
@@ -107,9 +113,12 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
         directory,
         index,
         lookup: Arc::new(Mutex::new(lookup)),
+        shards: Arc::new(shards),
         metrics: Arc::clone(&metrics),
         duplicates: config.log.duplicates,
         envelopes: config.envelopes.clone(),
+        submission_bytes: config.limits.submission_bytes,
+        room: api::Room::new(config.largest_body()),
     };
     let router = api::router(site, config);
     tokio::spawn(stop_on_signal(stop)?);

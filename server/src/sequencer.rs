@@ -108,10 +108,8 @@ impl Sequencer {
         let mut worker = Worker { sequencer: self, key, cache, published, submissions, to_index };
         worker.announce()?;
         let thread = Builder::new().name("sequencer".to_owned()).spawn(move || {
-            let ended = worker.run();
-            // Whoever waits for the server to stop learns it here, also after a panic in the worker's own code.
-            let _ = fatal.send(true);
-            ended
+            let _ending = Ending(fatal);
+            worker.run()
         });
         Ok((handle, thread.map_err(Error::Runtime)?))
     }
@@ -178,6 +176,15 @@ impl Sequencer {
             }
         }
         Ok(collected)
+    }
+}
+
+/// Tells whoever waits for the server to stop, however the sequencer's thread ends: also by a panic.
+struct Ending(watch::Sender<bool>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.send(true);
     }
 }
 

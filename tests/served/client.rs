@@ -160,11 +160,7 @@ fn x06_an_answer_that_is_none_leaves_no_bundle() {
             whole("400 Bad Request", "", b"{\"code\":3,\"message\":\"no \x1b]0;owned\x07\"}"),
             "refused with 400",
         ),
-        (
-            "gzip that nobody asked for",
-            whole("201 Created", "Content-Encoding: gzip\r\n", b"{}"),
-            "not an answer",
-        ),
+        ("gzip that is none", whole("201 Created", "Content-Encoding: gzip\r\n", b"{}"), "http://"),
     ];
     for (what, answer, text) in cases {
         let fake = Fake::start(move |_, _| answer.clone());

@@ -4,6 +4,7 @@
 //! restoring an older copy of the tiles is noticed because the anchor was not restored with them. It is also the index
 //! from leaf hash to position, which is a convenience: it can be rebuilt, and nothing it says is believed without proof.
 
+mod schema;
 mod sqlite;
 
 use std::fmt;

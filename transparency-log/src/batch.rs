@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::frontier::{Blob, Frontier};
 use crate::storage::Storage;
-use crate::tree::{self, CHECKPOINT, TILES};
+use crate::tree::{self, CHECKPOINT};
 
 /// A step from one tree to a larger one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,19 +129,7 @@ impl Batch {
     /// Publishes the checkpoint over a batch that is in place, then removes what the batch supersedes and its staged file.
     pub(crate) fn publish<S: Storage>(&self, storage: &S, name: &str, note: &[u8]) -> Result<()> {
         storage.write(CHECKPOINT, note)?;
-        // C2SP tlog-tiles lets a log drop the partial versions of a tile once the full one is there.
-        let superseded = Tile::partials(self.base_size).filter(|tile| {
-            self.blobs
-                .iter()
-                .any(|(new, _)| tile.with_width(new.width()).is_ok_and(|t| t == *new) && new.is_full())
-        });
-        for tile in superseded {
-            let path = tile.path();
-            let folder = path.rsplit_once('/').map_or(path.as_str(), |(folder, _)| folder);
-            for partial in storage.list(&format!("{TILES}/{folder}"))? {
-                storage.remove(&partial)?;
-            }
-        }
+        tree::remove_superseded(storage, self.base_size, self.size)?;
         storage.remove(name)
     }
 

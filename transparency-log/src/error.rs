@@ -2,7 +2,7 @@
 //!
 //! | variants | meaning | what helps |
 //! | --- | --- | --- |
-//! | `Io`, `Database`, `Busy` | the machine, not the log | free space, permissions, waiting; then reload or reopen |
+//! | `Io`, `Database`, `Busy`, `Source` | the machine, not the log | free space, permissions, waiting; then reload or reopen |
 //! | `Damaged` | stored bytes changed | restore what is named from a copy, and check |
 //! | `RolledBack`, `AnchorMissing`, `Fork`, `Overtaken` | two parts of the log disagree about the past | never sign; restore the newer part |
 //! | `Behind`, `Contradicted` | somebody outside remembers another past | never sign; restore the newest copy, or start a new log |
@@ -108,7 +108,7 @@ pub enum Error {
     /// A signed checkpoint waits for its cosignatures; nothing more is appended before it is published.
     #[error("the last checkpoint is signed and not yet published")]
     Unpublished,
-    /// A copy of another log, or of another past of this one.
+    /// A log that is being copied did not hand out a part of itself.
     #[error("could not fetch {name}: {reason}")]
     Source {
         /// What was asked for, relative to the log's prefix.

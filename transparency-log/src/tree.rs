@@ -154,6 +154,19 @@ pub(crate) fn subtree_root(row: &[Hash]) -> Result<Hash> {
     Ok(edge.root())
 }
 
+/// Removes the partial tiles and bundles of a tree of `old` leaves that are full ones in the tree of `new` leaves, which
+/// C2SP tlog-tiles lets a log drop once the full ones are there.
+pub(crate) fn remove_superseded<S: Storage>(storage: &S, old: u64, new: u64) -> Result<()> {
+    for tile in Tile::partials(old).filter(|tile| tile.widest(new).is_some_and(|widest| widest.is_full())) {
+        let path = name(&tile);
+        let folder = path.rsplit_once('/').map_or(path.as_str(), |(folder, _)| folder);
+        for partial in storage.list(folder)? {
+            storage.remove(&partial)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns the name under which a tile is stored.
 pub(crate) fn name(tile: &Tile) -> String {
     format!("{TILES}/{}", tile.path())

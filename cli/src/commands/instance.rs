@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use sealwax_attestation::{Envelope, LogService, SigningConfig};
-use sealwax_keys::{HashAlgorithm, PublicKey};
+use sealwax_attestation::{LogInstance, LogService, SigningConfig};
+use sealwax_keys::PublicKey;
 use sealwax_verify::Signers;
 
 use crate::error::Error;
@@ -17,7 +17,6 @@ use crate::terminal::{Tone, count};
 use crate::world::World;
 
 use super::key::fingerprint;
-use super::serve::read_settings;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
@@ -25,8 +24,6 @@ pub(crate) enum Action {
     Init(Init),
     /// Show where the instance is, its keys and its log
     Show,
-    /// Re-hash the whole log up to its signed root and name everything that is damaged
-    Check,
     /// Write what others need to verify: trusted root, policy and public key
     Export(Export),
 }
@@ -60,7 +57,6 @@ pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
     match action {
         Action::Init(options) => init(options, world),
         Action::Show => show(&Instance::open(&world.instance_dir()?)?, world),
-        Action::Check => check(&Instance::open(&world.instance_dir()?)?, world),
         Action::Export(options) => export(options, world),
     }
 }
@@ -116,8 +112,9 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
     )?;
     terminal.result(Tone::Plain, "log root   ", &hex::encode(state.root.as_bytes()))?;
     for log in &root.logs {
-        let since = format!("{} since {}", log.origin, log.valid_from);
-        terminal.result(Tone::Plain, "trusts log ", &since)?;
+        let until = log.valid_until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let window = format!("{} since {}{until}", log.origin, log.valid_from);
+        terminal.result(Tone::Plain, "trusts log ", &window)?;
     }
     if let Signers::Keys(keys) = instance.policy()?.signers {
         for trusted in &keys {
@@ -132,39 +129,6 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
         "trusted_root": instance.trusted_root_path().display().to_string(),
         "policy": instance.policy_path().display().to_string(),
     }))
-}
-
-/// Looks at the published log first, which needs no lock and names all damage, then at its index.
-fn check(instance: &Instance, world: &World) -> Result<(), Error> {
-    let path = instance.log_path();
-    let failed = |source| Error::Log { path: path.clone(), source };
-    let mut report = instance.log_view()?.check(&envelope_fits).map_err(failed)?;
-    if report.is_clean() {
-        report = instance.log(world)?.check(&envelope_fits).map_err(failed)?;
-    }
-    if !report.is_clean() {
-        return Err(Error::LogDamaged { path, damage: report.damage });
-    }
-    let what =
-        format!("{}, {}, {}", instance.origin(), count(report.size, "entry"), count(report.files, "file"));
-    world.terminal.result(Tone::Good, "sound", &what)?;
-    world.terminal.json(&json!({
-        "verdict": "sound",
-        "origin": instance.origin(),
-        "entries": report.size,
-        "files": report.files,
-    }))
-}
-
-/// Whether an envelope is the one whose digest an entry holds.
-fn envelope_fits(digest: &[u8], text: &[u8]) -> bool {
-    let hash = match digest.len() {
-        32 => HashAlgorithm::Sha256,
-        48 => HashAlgorithm::Sha384,
-        64 => HashAlgorithm::Sha512,
-        _ => return false,
-    };
-    Envelope::from_text(text).is_ok_and(|envelope| hash.digest(&envelope.pae()) == digest)
 }
 
 fn export(options: &Export, world: &World) -> Result<(), Error> {
@@ -183,14 +147,17 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
         ("signing.pub", key),
     ];
     if let Some(url) = served_at(options, &instance)? {
-        let log = instance.own_log()?;
-        let service = LogService {
+        let service = |url: String, log: LogInstance| LogService {
             url,
             valid_from: log.valid_from,
             valid_until: log.valid_until,
             operator: log.origin,
         };
-        files.push(("signing_config.json", SigningConfig { logs: vec![service] }.to_json()));
+        let frozen = instance.shards()?.into_iter();
+        let mut logs: Vec<_> =
+            frozen.map(|log| service(format!("{url}/shards/{}", log.origin), log)).collect();
+        logs.push(service(url, instance.own_log()?));
+        files.push(("signing_config.json", SigningConfig { logs }.to_json()));
     }
     // All or nothing: none is written where one of them is there.
     if let Some(path) =
@@ -216,9 +183,7 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
 fn served_at(options: &Export, instance: &Instance) -> Result<Option<String>, Error> {
     match &options.url {
         Some(url) => Ok(Some(url.trim_end_matches('/').to_owned())),
-        None if instance.server_settings_path().is_file() => {
-            Ok(Some(read_settings(instance, None)?.public_url()))
-        }
+        None if instance.server_settings_path().is_file() => Ok(Some(instance.settings(None)?.public_url())),
         None => Ok(None),
     }
 }

@@ -9,13 +9,13 @@ use clap::Args;
 use serde_json::json;
 
 use sealwax_server::{Config, Listen, Parts, Post, config};
-use sealwax_tlog::WitnessPolicy;
-use sealwax_transparency_log::{Directory, Error as LogError, Guards, Outpost, SearchIndex};
+use sealwax_tlog::{VerifierKey, WitnessPolicy};
+use sealwax_transparency_log::{Directory, Error as LogError, SearchIndex};
 
 use crate::error::Error;
 use crate::files;
 use crate::http::Http;
-use crate::instance::{Instance, MAX_SETTINGS};
+use crate::instance::{Instance, LOCK_TRIES, MAX_SETTINGS};
 use crate::key_files;
 use crate::terminal::{Tone, count, start_messages};
 use crate::world::World;
@@ -77,18 +77,17 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let beside = instance.dir().to_owned();
     let listen = listen(config.listen, &beside, config.tls.as_ref(), &config.limits)?;
     let witnesses = config.witnesses.as_ref().map(|settings| witnesses(&beside, settings)).transpose()?;
-    let outposts =
-        config.log.anchor.iter().map(|path| outpost(&beside.join(path))).collect::<Result<_, _>>()?;
-    let hold = config.witnesses.as_ref().is_some_and(|witnesses| witnesses.require);
+    let guards = instance.guards(&config)?;
     start_messages(config.messages);
 
-    let log = instance.guarded_log(Guards { outposts, hold }, world)?;
+    let log = instance.guarded_log(guards, LOCK_TRIES, world)?;
     let directory = instance.log_path();
     let size = log.checkpoint().map_err(|source| Error::Log { path: directory.clone(), source })?.size;
     let index = open_index(&directory, size, world)?;
     let lookup = SearchIndex::open(&directory.join(INDEX));
     let lookup = lookup.map_err(|source| Error::Log { path: directory.clone(), source })?;
-    let parts = Parts { log, directory, index, lookup, witnesses, listen };
+    let shards = shards(&instance)?;
+    let parts = Parts { log, directory, shards, index, lookup, witnesses, listen };
     let started = |address: SocketAddr| {
         let url = config.url.clone().unwrap_or_else(|| with_address(&config, address));
         let what = format!("{}, {}, at {url}", instance.origin(), count(size, "entry"));
@@ -102,8 +101,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
 }
 
 /// The settings: the file, and over it what was typed.
-pub(crate) fn settings(options: &Options, instance: &Instance) -> Result<Config, Error> {
-    let mut config = read_settings(instance, options.config.as_deref())?;
+fn settings(options: &Options, instance: &Instance) -> Result<Config, Error> {
+    let mut config = instance.settings(options.config.as_deref())?;
     if let Some(listen) = options.listen {
         config.listen = listen;
     }
@@ -116,21 +115,12 @@ pub(crate) fn settings(options: &Options, instance: &Instance) -> Result<Config,
     Ok(config)
 }
 
-/// Reads the settings file: the one named, else the instance's, else none.
-pub(crate) fn read_settings(instance: &Instance, named: Option<&Path>) -> Result<Config, Error> {
-    let own = instance.server_settings_path();
-    let path = match named {
-        Some(path) => path,
-        None if own.is_file() => &own,
-        None => return Ok(Config::default()),
-    };
-    let text = files::read_capped(path, MAX_SETTINGS)?;
-    let text =
-        std::str::from_utf8(&text).map_err(|_| Error::Usage(format!("{}: not text", path.display())))?;
-    Config::parse(text).map_err(|error| match error {
-        sealwax_server::Error::Config(what) => Error::Usage(format!("{}: {what}", path.display())),
-        other => Error::Server(other),
-    })
+/// The frozen logs, which are served beside the log.
+fn shards(instance: &Instance) -> Result<Vec<(PathBuf, VerifierKey)>, Error> {
+    let wrong = |source| Error::TrustedRoot { path: instance.trusted_root_path(), source };
+    let shards = instance.shards()?;
+    let placed = shards.iter().filter_map(|log| Some((instance.log_of(&log.origin)?, log)));
+    placed.map(|(path, log)| Ok((path, log.verifier_key().map_err(wrong)?))).collect()
 }
 
 /// Opens the search index and brings it up to date; one that cannot be used is made anew.
@@ -178,15 +168,6 @@ fn witnesses(beside: &Path, settings: &config::Witnesses) -> Result<(WitnessPoli
         })?;
     let http = Http::new(Duration::from_secs(settings.timeout_seconds)).map_err(Error::Network)?;
     Ok((policy, Arc::new(http)))
-}
-
-/// The directory must be there: one that is made now may be the mount point of a disk that is not mounted.
-fn outpost(path: &Path) -> Result<Outpost, Error> {
-    if !path.is_dir() {
-        let what = format!("{}: log.anchor is not a directory; make it, or mount its disk", path.display());
-        return Err(Error::Usage(what));
-    }
-    Ok(Outpost::directory(path))
 }
 
 fn with_address(config: &Config, address: SocketAddr) -> String {

@@ -107,6 +107,9 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         Err(Error::NoInstance { .. }) => None,
         opened => Some(opened?),
     };
+    if let Some(instance) = existing.as_ref().filter(|_| served.is_none()) {
+        instance.signing_guards()?;
+    }
     let signer = match (&options.key, &existing) {
         (Some(path), _) => Some(Signer::load(path, path.display().to_string(), options, world)?),
         (None, Some(instance)) => Some(Signer::of_instance(instance, options, world)?),
@@ -390,7 +393,7 @@ fn bug(error: sealwax_attestation::Error) -> Error {
 }
 
 /// Reads a size: digits, and optionally a decimal (kB, MB, GB) or binary (KiB, MiB, GiB) unit.
-fn size(text: &str) -> Result<NonZeroU64, String> {
+pub(crate) fn size(text: &str) -> Result<NonZeroU64, String> {
     let wrong = || format!("{text:?} is not a size such as 1000000000 or 256MiB");
     let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

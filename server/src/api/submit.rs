@@ -2,8 +2,6 @@
 
 use std::sync::PoisonError;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::middleware::Next;
@@ -18,15 +16,14 @@ use super::{Site, blocking};
 use crate::admission::admit;
 use crate::config::Duplicates;
 
-/// A body as far as it came.
-type Sent = Result<Bytes, BytesRejection>;
-
 /// `POST /api/v2/log/entries`: verifies every signature, and answers once the entry is durable and published.
-pub(super) async fn entry(State(site): State<Site>, sent: Sent) -> Result<Response, Refusal> {
-    let text = whole(sent)?;
+pub(super) async fn entry(State(site): State<Site>, request: Request) -> Result<Response, Refusal> {
+    let held = site.room.read(request.into_body(), site.submission_bytes).await?;
+    let text = held.text.clone();
     // A large envelope is hashed whole; the small request that nearly all are takes less than handing it over does.
     let admitted = if text.len() > INLINE { blocking(move || Ok(admit(&text))).await? } else { admit(&text) };
     let admitted = admitted.map_err(|refusal| Refusal::bad_request(refusal.to_string()))?;
+    drop(held);
     let receipt = site.sequencer.submit(admitted.body.clone()).await?;
     if receipt.existing && site.duplicates == Duplicates::Conflict {
         let message = format!(
@@ -41,15 +38,16 @@ pub(super) async fn entry(State(site): State<Site>, sent: Sent) -> Result<Respon
 }
 
 /// `POST /api/sealwax/v1/envelopes`: keeps the envelope behind an entry that is in the log, and no other.
-pub(super) async fn envelope(State(site): State<Site>, sent: Sent) -> Result<Response, Refusal> {
+pub(super) async fn envelope(State(site): State<Site>, request: Request) -> Result<Response, Refusal> {
     let settings = &site.envelopes;
     if !settings.keep {
         let what = "this log keeps no envelopes";
         return Err(Refusal::new(StatusCode::NOT_FOUND, Code::Unimplemented, what));
     }
-    let text = whole(sent)?;
+    let largest = usize::try_from(settings.max_bytes).unwrap_or(usize::MAX);
+    let held = site.room.read(request.into_body(), largest).await?;
     let most = settings.max_total;
-    blocking(move || keep(&site, &text, most)).await
+    blocking(move || keep(&site, &held.text, most)).await
 }
 
 /// Refuses what a page in somebody's browser sends: it would reach a log that its author cannot (attack H12).
@@ -59,16 +57,6 @@ pub(super) async fn not_from_a_page(request: Request, next: Next) -> Response {
         return Refusal::new(StatusCode::FORBIDDEN, Code::PermissionDenied, what).into_response();
     }
     next.run(request).await
-}
-
-/// Refuses a body that is too long, or did not come whole, as everything else is refused.
-fn whole(sent: Sent) -> Result<Bytes, Refusal> {
-    sent.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::OutOfRange, error.body_text())
-        }
-        _ => Refusal::bad_request(error.body_text()),
-    })
 }
 
 fn keep(site: &Site, text: &[u8], most: u64) -> Result<Response, Refusal> {

@@ -1,7 +1,7 @@
 //! A process to be killed: it opens a log, appends to it and tells what it was promised.
 //!
 //! ```text
-//! $ log_child DIRECTORY KEY BATCHES ENTRIES
+//! $ log_child DIRECTORY KEY WRITER BATCHES ENTRIES
 //! started
 //! opened 254
 //! acknowledged 254 5 <checkpoint, hexadecimal>
@@ -29,6 +29,8 @@ struct Options {
     directory: PathBuf,
     /// The file of the log's key
     key: PathBuf,
+    /// The number of this writer, which its entries name
+    writer: u64,
     /// How many batches to append
     batches: u64,
     /// How many entries a batch has
@@ -43,7 +45,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut size = log.checkpoint()?.size;
     say(&format!("opened {size}"))?;
     for _ in 0..options.batches {
-        let receipts = match append(&mut log, size, options.entries) {
+        let receipts = match append(&mut log, size, &options) {
             Err(error) if error.is_sync_failure() => {
                 writeln!(io::stderr(), "{error}")?;
                 // Nothing may bring this process back.
@@ -52,7 +54,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             Err(error) => {
                 writeln!(io::stderr(), "{error}")?;
                 log.reload()?;
-                append(&mut log, size, options.entries)?
+                append(&mut log, size, &options)?
             }
             Ok(receipts) => receipts,
         };
@@ -68,8 +70,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn append(log: &mut Log, size: u64, entries: u64) -> Result<Vec<Receipt>, sealwax_transparency_log::Error> {
-    let bodies: Vec<Vec<u8>> = (size..).zip(0..entries).map(|(index, _)| body(index)).collect();
+fn append(
+    log: &mut Log,
+    size: u64,
+    options: &Options,
+) -> Result<Vec<Receipt>, sealwax_transparency_log::Error> {
+    let bodies: Vec<Vec<u8>> =
+        (size..).zip(0..options.entries).map(|(index, _)| body(index, options.writer)).collect();
     let digest = Hash::leaf(bodies.first().map(Vec::as_slice).unwrap_or_default());
     // One envelope a batch: it is stored like any other blob.
     let mut envelopes =

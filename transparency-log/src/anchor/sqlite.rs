@@ -9,6 +9,7 @@ use rusqlite::{
 };
 use sealwax_tlog::Hash;
 
+use super::schema::SCHEMA;
 use super::{Anchor, Anchored, Mode};
 use crate::error::{Action, Error, Result};
 use crate::storage::{create_new, sync_directory};
@@ -49,7 +50,7 @@ impl SqliteAnchor {
         match create_new(path, 0o600) {
             Ok(file) => {
                 file.sync_all().map_err(|source| Error::io(Action::Sync, path, source))?;
-                path.parent().map_or(Ok(()), sync_directory)?;
+                sync_parent(path)?;
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::io(Action::Write, path, source)),
@@ -87,7 +88,7 @@ impl SqliteAnchor {
             return Err(Error::Busy { path: self.path.clone() });
         }
         // SQLite flushes the directory once the write-ahead log is in it, and does not look at the answer.
-        self.path.parent().map_or(Ok(()), sync_directory)?;
+        sync_parent(&self.path)?;
         self.upgrade(found)
     }
 
@@ -98,31 +99,28 @@ impl SqliteAnchor {
     }
 
     /// Compares the leaves with their index by hash, row for row: SQLite would look each of them up, which takes long.
-    ///
-    /// Both are read once, in their own order, and summed up. The weights are odd, so that a changed word always shows, and
-    /// differ by position, so that exchanged rows do.
     fn check_index(&self) -> Result<()> {
-        let mut sums = [[0u64; 4]; 2];
-        let mut last = ([0; 32], 0);
-        let mut is_sorted = true;
-        let queries = [
-            "SELECT position, hash FROM leaf NOT INDEXED",
-            "SELECT position, hash FROM leaf INDEXED BY leaf_by_hash",
-        ];
-        for (by_hash, (query, sum)) in queries.into_iter().zip(&mut sums).enumerate() {
-            self.each_leaf(query, [], |position, hash| {
-                let weight = position.wrapping_mul(2).wrapping_add(1);
-                let (words, _) = hash.as_chunks::<8>();
-                for (sum, word) in sum.iter_mut().zip(words) {
-                    *sum = sum.wrapping_add(u64::from_le_bytes(*word).wrapping_mul(weight));
-                }
-                is_sorted &= by_hash == 0 || last <= (hash, position);
-                last = (hash, position);
-            })?;
-            last = ([0; 32], 0);
-        }
-        let [table, index] = sums;
+        let (table, _) = self.sum_leaves("SELECT position, hash FROM leaf NOT INDEXED")?;
+        let (index, is_sorted) =
+            self.sum_leaves("SELECT position, hash FROM leaf INDEXED BY leaf_by_hash")?;
         if table == index && is_sorted { Ok(()) } else { Err(self.damaged(MALFORMED)) }
+    }
+
+    /// Sums up all leaves, in whatever order they come, and tells whether it was the order of hashes.
+    ///
+    /// The weights are odd, so that a changed word always shows, and differ by position, so that exchanged rows do.
+    fn sum_leaves(&self, query: &'static str) -> Result<([u64; 4], bool)> {
+        let (mut sums, mut last, mut is_sorted) = ([0u64; 4], ([0; 32], 0), true);
+        self.each_leaf(query, [], |position, hash| {
+            let weight = position.wrapping_mul(2).wrapping_add(1);
+            let (words, _) = hash.as_chunks::<8>();
+            for (sum, word) in sums.iter_mut().zip(words) {
+                *sum = sum.wrapping_add(u64::from_le_bytes(*word).wrapping_mul(weight));
+            }
+            is_sorted &= last <= (hash, position);
+            last = (hash, position);
+        })?;
+        Ok((sums, is_sorted))
     }
 
     /// Runs a query for positions and hashes and hands each row on.
@@ -364,6 +362,12 @@ impl Anchor for SqliteAnchor {
     }
 }
 
+/// Flushes the directory that a file is in.
+fn sync_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_directory(parent.unwrap_or(Path::new(".")))
+}
+
 /// SQLite's integers are signed; no tree comes near the limit.
 fn signed(number: u64) -> Result<i64> {
     i64::try_from(number).map_err(|_| Error::Tlog(sealwax_tlog::Error::TreeFull))
@@ -377,45 +381,6 @@ fn database(action: &'static str, path: &Path, source: rusqlite::Error) -> Error
     Error::Database { action, path: path.to_owned(), source }
 }
 
-/// What makes each version of the schema from the one before; a new database takes all steps.
-///
-/// STRICT tables and checks keep NULL, text and empty blobs out of the register; the triggers make a smaller or equal size,
-/// and anything after a freeze, impossible for any program that writes this database, not only for this one.
-const SCHEMA: [&str; 2] = [
-    "
-BEGIN IMMEDIATE;
-CREATE TABLE anchor (
-    id         INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-    size       INTEGER NOT NULL CHECK (size >= 0),
-    checkpoint BLOB    NOT NULL CHECK (length(checkpoint) > 0),
-    staged     TEXT             CHECK (staged IS NULL OR length(staged) > 0),
-    CHECK ((size = 0) = (staged IS NULL))
-) STRICT;
-CREATE TRIGGER anchor_grows BEFORE UPDATE ON anchor WHEN NEW.size <= OLD.size
-BEGIN SELECT RAISE(ABORT, 'the anchor only grows'); END;
-CREATE TRIGGER anchor_stays BEFORE DELETE ON anchor
-BEGIN SELECT RAISE(ABORT, 'the anchor is never deleted'); END;
-CREATE TABLE leaf (
-    position INTEGER NOT NULL PRIMARY KEY CHECK (position >= 0),
-    hash     BLOB    NOT NULL CHECK (length(hash) = 32)
-) STRICT;
-CREATE INDEX leaf_by_hash ON leaf (hash);
-PRAGMA user_version = 1;
-COMMIT;
-",
-    "
-BEGIN IMMEDIATE;
-ALTER TABLE anchor ADD COLUMN mode TEXT NOT NULL DEFAULT 'live' CHECK (mode IN ('live', 'restored', 'frozen'));
-DROP TRIGGER anchor_grows;
-CREATE TRIGGER anchor_grows BEFORE UPDATE OF id, size, checkpoint, staged ON anchor
-WHEN NEW.size <= OLD.size OR OLD.mode <> 'live'
-BEGIN SELECT RAISE(ABORT, 'the anchor only grows, and only of a live log'); END;
-CREATE TRIGGER anchor_frozen BEFORE UPDATE ON anchor WHEN OLD.mode = 'frozen'
-BEGIN SELECT RAISE(ABORT, 'a frozen log stays as it is'); END;
-PRAGMA user_version = 2;
-COMMIT;
-",
-];
 const SCHEMA_VERSION: i64 = 2;
 const MALFORMED: &str = "SQLite finds the database malformed";
 /// How long SQLite waits for a program that holds the database in spite of the log's lock, a backup for example.

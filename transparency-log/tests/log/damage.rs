@@ -141,6 +141,26 @@ fn s07_a_leaf_that_changed_in_the_table_or_in_its_index_alone_is_found() {
 }
 
 #[test]
+fn s07_an_index_in_the_wrong_order_is_found() {
+    let world = world();
+    let path = world.path().join("anchor.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // A row of the index is the hash and, above 127, two bytes of position; its header ends with the types of both.
+    let row = |index: u64| {
+        let hash = Hash::leaf(&body(index));
+        let mut places = (2..bytes.len() - 33)
+            .filter(|at| bytes[at - 2..*at] == [12 + 2 * 32, 2] && bytes[*at..][..32] == *hash.as_bytes());
+        places.next().filter(|_| places.next().is_none())
+    };
+    let rows: Vec<usize> = (128..256).filter_map(row).take(2).collect();
+    let (one, other) = (bytes[rows[0]..][..34].to_vec(), bytes[rows[1]..][..34].to_vec());
+    bytes[rows[0]..][..34].copy_from_slice(&other);
+    bytes[rows[1]..][..34].copy_from_slice(&one);
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(paths(&world.open().unwrap().0.check(&envelope_fits).unwrap()), ["anchor.db"]);
+}
+
+#[test]
 fn s08_a_changed_bit_in_the_journal_of_the_database_is_found_or_harmless() {
     let world = World::with_entries(290);
     // Still open: what it committed is in the journal only, as after a kill.

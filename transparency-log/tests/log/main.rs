@@ -16,6 +16,7 @@ mod disk_full;
 mod faults;
 mod growth;
 mod guards;
+mod mirror;
 mod recovery;
 mod rollback;
 mod world;

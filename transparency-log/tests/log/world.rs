@@ -110,7 +110,7 @@ impl World {
 }
 
 /// A temporary directory in memory where there is such a place: flushing thousands of copies to disk proves nothing more.
-fn directory() -> tempfile::TempDir {
+pub(crate) fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 

@@ -1,0 +1,125 @@
+//! `sealwax log restore`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use sealwax_transparency_log::{Damage, Directory, Mode, restore};
+
+use crate::error::Error;
+use crate::files::{self, io_error};
+use crate::instance::{Instance, LOCK_TRIES, LOG};
+use crate::progress::Entries;
+use crate::terminal::{Tone, count};
+use crate::world::World;
+
+use super::envelope_fits;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// What `sealwax log backup` wrote
+    #[arg(value_name = "BACKUP")]
+    backup: PathBuf,
+
+    /// Put it in the place of the log that is there, which is kept beside it as log.replaced-<n>
+    #[arg(long)]
+    replace: bool,
+}
+
+pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
+    let instance = Instance::open(&world.instance_dir()?)?;
+    let place = instance.log_path();
+    // Without its key nothing is signed again, and an instance without keys is no place for a log.
+    let key = instance.log_key(world)?.verifier().clone();
+    if place.exists() && !options.replace {
+        return Err(Error::LogInTheWay { path: place });
+    }
+    let config = instance.settings(None)?;
+    let guards = instance.guards(&config)?;
+    let confirms = !guards.outposts.is_empty();
+    // Nobody may write to what is about to be moved away.
+    let held = place
+        .exists()
+        .then(|| Directory::writer(&place, |_| false))
+        .transpose()
+        .map_err(|source| Error::Log { path: place.clone(), source })?;
+
+    let building = instance.dir().join(BUILDING);
+    remove(&building)?;
+    let copy = options.backup.join(LOG);
+    let frozen = instance.own_log()?.valid_until.is_some();
+    let bar = Entries::new(world.terminal, "restoring");
+    let done = restore(&building, &copy, &key, frozen, &envelope_fits, &|read, of| bar.show(read, of));
+    bar.clear();
+    let (mirrored, unusable) = match done {
+        Ok(done) => done,
+        Err(source) => {
+            // Half a log is of no use to anybody; what is wrong with the backup is in the error.
+            let _ = remove(&building);
+            return Err(Error::Log { path: copy, source });
+        }
+    };
+    if place.exists() {
+        let kept = free_name(instance.dir())?;
+        rename(&place, &kept)?;
+        world.terminal.say(Tone::Plain, "note:", &format!("the log that was there is in {}", kept.display()));
+    }
+    rename(&building, &place)?;
+    drop(held);
+    for Damage { path, what } in &unusable {
+        world.terminal.say(Tone::Plain, "note:", &format!("not restored: {path}: {what}"));
+    }
+    // Whoever remembers more than the backup has, says so now and not at the next signature.
+    let log = instance.guarded_log(guards, LOCK_TRIES, world).inspect_err(|_| {
+        let what = format!("the backup, {}, is in its place, to be read", count(mirrored.size, "entry"));
+        world.terminal.say(Tone::Plain, "note:", &what);
+    })?;
+    let what = format!("{}, {}, verified", instance.origin(), count(mirrored.size, "entry"));
+    world.terminal.result(Tone::Good, "restored", &what)?;
+    let mode = log.mode().map_err(|source| Error::Log { path: place, source })?;
+    if mode == Mode::Restored {
+        let what = match (confirms, &config.witnesses) {
+            (_, Some(_)) => "it signs again once the witnesses confirm its size: start `sealwax serve`",
+            (true, None) => "the directory of log.anchor does not know this log, so it does not sign yet",
+            (false, None) => {
+                "it does not sign yet: entries that are not in the backup may have been handed out; \
+                 set log.anchor or [witnesses] in serve.toml to what remembers its last checkpoint, \
+                 or start the next shard with `sealwax log freeze --next`"
+            }
+        };
+        world.terminal.say(Tone::Plain, "note:", what);
+    }
+    world.terminal.json(&json!({
+        "verdict": "restored",
+        "origin": instance.origin(),
+        "entries": mirrored.size,
+        "root_hash": hex::encode(mirrored.root.as_bytes()),
+        "mode": mode.to_string(),
+    }))
+}
+
+/// The first free name for a log that is replaced.
+fn free_name(dir: &Path) -> Result<PathBuf, Error> {
+    let names = (1u32..=9_999).map(|number| dir.join(format!("{LOG}.replaced-{number}")));
+    let free = names.into_iter().find(|name| name.symlink_metadata().is_err());
+    free.ok_or_else(|| Error::Exists { path: dir.join(format!("{LOG}.replaced-1")) })
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::rename(from, to)
+        .and_then(|()| files::sync_parent(to))
+        .map_err(|source| io_error("move", to, source))
+}
+
+/// Removes what an interrupted run left.
+fn remove(directory: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(directory) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(io_error("remove", directory, source))
+        }
+        _ => Ok(()),
+    }
+}
+
+const BUILDING: &str = "log.restoring";
