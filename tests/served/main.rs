@@ -13,6 +13,7 @@ mod client;
 mod ends;
 mod hostile;
 mod own;
+mod peers;
 mod reads;
 mod wire;
 mod witnessed;

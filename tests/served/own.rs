@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use sealwax_attestation::{Envelope, pae};
 use sealwax_keys::{HashAlgorithm, KeyFile};
 use sealwax_tests::http::{self, Answer, get};
-use sealwax_tests::server::{Server, Signer, instance, log_key, set};
+use sealwax_tests::server::{Server, Signer, instance, log_key, set, wait_for};
 use sealwax_tests::{Run, Sandbox, peer};
 use sealwax_tlog::{Checkpoint, Hash, proof};
 use serde_json::{Value, json};
@@ -110,11 +110,9 @@ fn every_published_checkpoint_is_remembered_page_by_page() {
         proven(&server.submit(&signer.rekord(&[index])), &key);
     }
     // The history follows a moment behind the answers.
-    let newest = || server.ask(200, "checkpoints?limit=1")["checkpoints"][0]["treeSize"].clone();
-    let patience = std::time::Instant::now();
-    while newest() != "7" && patience.elapsed().as_secs() < 10 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_for("the history", || {
+        (server.ask(200, "checkpoints?limit=1")["checkpoints"][0]["treeSize"] == "7").then_some(())
+    });
     let mut sizes = Vec::new();
     let mut before = String::new();
     loop {

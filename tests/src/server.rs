@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealwax_attestation::{TrustedRoot, Verifier};
 use sealwax_keys::{KeyFile, KeyKind, SecretKey};
-use sealwax_tlog::VerifierKey;
+use sealwax_tlog::{Checkpoint, SignedNote, VerifierKey};
 use sealwax_transparency_log::{Log, LogKey};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -91,6 +91,12 @@ impl Server {
     /// Submits a request, and demands the answer.
     pub fn submit(&self, request: &Value) -> Answer {
         http::post(self.address, ENTRIES, request.to_string().as_bytes()).expect("an answer")
+    }
+
+    /// Gives the size of the published tree.
+    pub fn size(&self) -> u64 {
+        let note = SignedNote::parse(&http::get(self.address, "/checkpoint").body).expect("a signed note");
+        Checkpoint::parse(note.text()).expect("a checkpoint").size
     }
 
     /// Gets a path below Sealwax's own part, and demands a status.
