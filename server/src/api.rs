@@ -23,6 +23,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
+use crate::Fatal;
 use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
 use crate::sequencer::Handle;
@@ -48,6 +49,7 @@ pub(crate) struct Site {
     /// The largest submission, in bytes.
     pub(crate) submission_bytes: usize,
     pub(crate) room: Room,
+    pub(crate) fatal: Fatal,
 }
 
 impl Site {

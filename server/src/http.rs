@@ -14,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -95,7 +96,9 @@ impl Face {
             .max_header_list_size(MAX_HEADER_LIST);
         // While a request is answered nothing moves.
         let patience = self.limits.header() + self.limits.request();
+        let mut connections = JoinSet::new();
         loop {
+            while connections.try_join_next().is_some() {}
             let next = async {
                 let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
                 Ok((self.listener.accept().await?.0, place))
@@ -117,7 +120,7 @@ impl Face {
             let service = TowerToHyperService::new(router.clone());
             let watcher = graceful.watcher();
             let (builder, tls, handshake) = (builder.clone(), self.tls.clone(), self.limits.header());
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 let stream = Patient::new(stream, patience);
                 // Who speaks which protocol is known beforehand: waiting to find out would have no end.
                 let (builder, io): (_, Box<dyn Stream>) = match tls {
@@ -138,8 +141,9 @@ impl Face {
         }
         drop(self.listener);
         if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!("some requests did not finish in time and were cut off");
+            tracing::warn!("some requests did not finish in time and are cut off");
         }
+        connections.shutdown().await;
     }
 }
 
