@@ -23,6 +23,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
+use crate::Fatal;
 use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
 use crate::sequencer::Handle;
@@ -48,6 +49,7 @@ pub(crate) struct Site {
     /// The largest submission, in bytes.
     pub(crate) submission_bytes: usize,
     pub(crate) room: Room,
+    pub(crate) fatal: Fatal,
 }
 
 impl Site {
@@ -151,11 +153,11 @@ async fn in_time(State(patience): State<Duration>, request: Request, next: Next)
 async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
+    let (method, version) = (request.method().clone(), request.version());
     let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
     metrics.answered(&route, status, took);
-    tracing::debug!(%method, route, status, ?took, "answered");
+    tracing::debug!(%method, ?version, route, status, ?took, "answered");
     // Whatever says nothing about caching must not be cached: errors, above all (attack H07).
     response
         .headers_mut()

@@ -81,7 +81,6 @@ impl Face {
     /// Answers requests until `stop` changes, then finishes those that are under way, for at most [`DRAIN`].
     pub(crate) async fn serve(self, router: Router, mut stop: watch::Receiver<bool>) {
         let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
         let places = Arc::new(Semaphore::new(self.limits.connections));
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -97,7 +96,9 @@ impl Face {
             .max_header_list_size(MAX_HEADER_LIST);
         // While a request is answered nothing moves.
         let patience = self.limits.header() + self.limits.request();
+        let mut connections = JoinSet::new();
         loop {
+            while connections.try_join_next().is_some() {}
             let next = async {
                 let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
                 Ok((self.listener.accept().await?.0, place))
@@ -119,8 +120,6 @@ impl Face {
             let service = TowerToHyperService::new(router.clone());
             let watcher = graceful.watcher();
             let (builder, tls, handshake) = (builder.clone(), self.tls.clone(), self.limits.header());
-            // Those that have ended are let go of.
-            while connections.try_join_next().is_some() {}
             connections.spawn(async move {
                 let stream = Patient::new(stream, patience);
                 // Who speaks which protocol is known beforehand: waiting to find out would have no end.
@@ -142,7 +141,7 @@ impl Face {
         }
         drop(self.listener);
         if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!("some requests did not finish in time and were cut off");
+            tracing::warn!("some requests did not finish in time and are cut off");
         }
         // Nobody holds what the router shares any more.
         connections.shutdown().await;

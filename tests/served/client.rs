@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -284,10 +285,9 @@ fn a_busy_log_is_asked_again_and_not_for_ever() {
     assert!(started.elapsed() < Duration::from_secs(30));
 }
 
-#[test]
-fn h11_a_certificate_of_nobody_known_is_refused() {
-    let Some(openssl) = peer("openssl") else { return };
-    let operator = instance("");
+/// Makes a certificate for 127.0.0.1 that signs itself and lets the instance serve with it; `None` without openssl.
+pub(crate) fn with_tls(operator: &Sandbox, settings: &str) -> Option<PathBuf> {
+    let openssl = peer("openssl")?;
     let made = Command::new(openssl)
         .args([
             "req",
@@ -306,7 +306,14 @@ fn h11_a_certificate_of_nobody_known_is_refused() {
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
-    set(&operator, "[tls]\ncertificate = 'tls.pem'\nkey = 'tls.key'\n");
+    set(operator, &format!("[tls]\ncertificate = 'tls.pem'\nkey = 'tls.key'\n{settings}"));
+    Some(operator.instance().join("tls.pem"))
+}
+
+#[test]
+fn h11_a_certificate_of_nobody_known_is_refused() {
+    let operator = instance("");
+    let Some(certificate) = with_tls(&operator, "") else { return };
     let server = Server::serve(&operator);
     assert_eq!(server.started["url"], format!("https://{}", server.address));
     let client = elsewhere(&operator);
@@ -318,7 +325,7 @@ fn h11_a_certificate_of_nobody_known_is_refused() {
     let with_ca = |url: &str| {
         let sign = ["sign", "m", "--key", "k.pem", "--instance", url, "--trusted-root", "root.json"];
         let mut command = client.command(sign);
-        command.env("SSL_CERT_FILE", operator.instance().join("tls.pem"));
+        command.env("SSL_CERT_FILE", &certificate);
         Run::from(command.output().unwrap())
     };
     // The certificate is of another name than the one that was asked for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use sealwax_tlog::{Checkpoint, VerifierKey, proof};
 use sealwax_transparency_log::LogView;
 use serde_json::Value;
 
+use crate::own::{envelope, leave};
 use crate::wire::proven;
 
 /// What the server has promised so far.
@@ -42,7 +43,7 @@ impl Promises {
     /// Demands that the stored log keeps every promise, and that all of it is sound.
     fn assert_kept(&self, sandbox: &Sandbox, key: &VerifierKey) -> u64 {
         // Opening the log publishes what a kill left committed.
-        let sound = sandbox.json(0, ["instance", "check"]);
+        let sound = sandbox.json(0, ["log", "fsck"]);
         let view = LogView::open(&sandbox.instance().join("log"), key).unwrap();
         let newest = view.checkpoint();
         assert_eq!(sound["entries"], newest.size);
@@ -198,7 +199,7 @@ fn s04_a_full_disk_stops_the_writing_and_nothing_else() {
         let (after, _) = proven(&taken, &key);
         assert!(after > before);
         drop(server);
-        sandbox.ok(["instance", "check", "--instance", &place]);
+        sandbox.ok(["log", "fsck", "--instance", &place]);
     }
 }
 
@@ -247,6 +248,42 @@ fn s05_a_flush_that_fails_once_ends_the_process() {
     promises.hear(&server.submit(&signer.rekord(&[number])), &key);
     drop(server);
     promises.assert_kept(&sandbox, &key);
+}
+
+/// The envelopes lie beside the log; what was said to be kept there is kept all the same.
+#[test]
+fn s05_a_flush_of_an_envelope_that_fails_ends_the_process_too() {
+    let sandbox = instance("");
+    let Some(mut server) = with_failing_flush(&sandbox, "log/envelopes", "1") else { return };
+    let (envelope, request) = envelope(&Signer::new(), b"{}");
+    proven(&server.submit(&request), &log_key(&sandbox));
+    assert_eq!(leave(&server, &envelope.to_json()).status, 500);
+    assert_eq!(server.ended(), Some(3), "{}", server.said());
+    assert!(server.said().contains("envelopes"), "{}", server.said());
+    drop(server);
+    let server = Server::serve(&sandbox);
+    assert_eq!(leave(&server, &envelope.to_json()).status, 201);
+}
+
+/// A client that sends a byte now and then does not decide when the server ends.
+#[test]
+fn h04_a_slow_client_does_not_keep_a_server_from_ending() {
+    let sandbox = instance("");
+    let mut server = Server::serve(&sandbox);
+    let mut slow = TcpStream::connect(server.address).unwrap();
+    slow.write_all(format!("POST {ENTRIES} HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n").as_bytes())
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.terminate();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while slow.write_all(b" ").is_ok() {
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
+        // At most 20 seconds for what is under way.
+        assert_eq!(server.ended(), Some(0), "{}", server.said());
+    });
 }
 
 /// Restarted at once, ever again, by a supervisor that knows no pause.

@@ -277,7 +277,7 @@ fn w09_an_entry_is_found_by_the_identity_in_its_certificate() {
 }
 
 /// An envelope, and the request that logs the signature behind it.
-fn envelope(signer: &Signer, payload: &[u8]) -> (Envelope, Value) {
+pub(crate) fn envelope(signer: &Signer, payload: &[u8]) -> (Envelope, Value) {
     let envelope = Envelope::in_toto(
         payload.to_vec(),
         signer.key.sign(&pae("application/vnd.in-toto+json", payload)).unwrap(),
@@ -289,7 +289,8 @@ fn envelope(signer: &Signer, payload: &[u8]) -> (Envelope, Value) {
     (envelope, request)
 }
 
-fn leave(server: &Server, text: &str) -> Answer {
+/// Sends an envelope to be kept.
+pub(crate) fn leave(server: &Server, text: &str) -> Answer {
     http::post(server.address, "/api/sealwax/v1/envelopes", text.as_bytes()).unwrap()
 }
 

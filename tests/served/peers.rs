@@ -81,6 +81,36 @@ fn cosign_signs_into_the_log_and_verifies_from_it() {
     refuses(&verify("verify-blob-attestation", "attestation.json", &kind));
 }
 
+#[test]
+fn cosign_signs_over_tls_and_http_2() {
+    let Some(cosign) = peer("cosign") else { return };
+    let operator = instance("");
+    let Some(certificate) = crate::client::with_tls(&operator, "[messages]\nlevel = 'debug'\n") else {
+        return;
+    };
+    let server = Server::serve(&operator);
+    let client = Sandbox::new();
+    let url = format!("https://{}", server.address);
+    operator.ok(["instance", "export", client.at("log").to_str().unwrap(), "--url", &url]);
+    client.write("artifact", "the artifact");
+    assert!(run(&cosign, &client, &["generate-key-pair"]).status.success());
+    let sign = ["sign-blob", "--yes", "--key", "cosign.key", "--bundle", "blob.json", "artifact"];
+    let trust = ["--trusted-root", "log/trusted_root.json", "--signing-config", "log/signing_config.json"];
+    let signing = |certificate: &Path| {
+        let mut command = Command::new(&cosign);
+        command.args(sign).args(trust).current_dir(client.path()).env("HOME", client.at("home"));
+        command.env("COSIGN_PASSWORD", "").env("SSL_CERT_FILE", certificate).output().unwrap()
+    };
+    let output = signing(&client.at("log/none.pem"));
+    assert!(!output.status.success(), "{output:?}");
+    let output = signing(&certificate);
+    assert!(output.status.success(), "{output:?}");
+    assert!(server.said().contains("version=HTTP/2.0"), "{}", server.said());
+    let start = ["verify-blob", "--key", "cosign.pub", "--bundle", "blob.json", "artifact"];
+    let output = run(&cosign, &client, &[&start[..], &trust[..2]].concat());
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// The Python interpreter that has sigstore-python.
 fn sigstore_python() -> Option<PathBuf> {
     let sigstore = peer("sigstore")?.canonicalize().ok()?;

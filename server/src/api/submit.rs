@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use sealwax_attestation::{Envelope, LoggedEntry};
 use sealwax_keys::HashAlgorithm;
-use sealwax_transparency_log::{Directory, LogView, Query, SearchIndex};
+use sealwax_transparency_log::{Directory, Error as LogError, LogView, Query, SearchIndex};
 use serde_json::json;
 
 use super::answer::{self, Code, Refusal};
@@ -61,7 +61,14 @@ pub(super) async fn not_from_a_page(request: Request, next: Next) -> Response {
 
 fn keep(site: &Site, text: &[u8], most: u64) -> Result<Response, Refusal> {
     let envelope = Envelope::from_text(text).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    let failed = |error| Refusal::internal(&error);
+    let failed = |error: LogError| {
+        let refusal = Refusal::internal(&error);
+        // The system may now show an envelope that is not stored, to whoever sends it again (attack S05).
+        if error.is_sync_failure() {
+            site.fatal.end(error);
+        }
+        refusal
+    };
     let view = site.view();
     let storage = Directory::reader(&site.directory);
     let mut index = site.index.lock().unwrap_or_else(PoisonError::into_inner);
