@@ -68,8 +68,7 @@ impl World {
         let mut policy = format!("log {key}\n");
         for name in ["A", "B", "C"] {
             let directory = tempfile::tempdir().unwrap();
-            Witness::create(directory.path()).unwrap();
-            let witness = open(directory.path(), name, &key);
+            let witness = crate::testing::witness(directory.path(), name, &key);
             policy.push_str(&format!("witness {name} {} https://{name}.example/\n", witness.verifier_key()));
             witnesses.insert(name.to_owned(), (witness, directory));
         }
@@ -111,19 +110,6 @@ impl World {
         asked.sort();
         asked
     }
-}
-
-/// Opens a witness. Other tests here start programs: between its fork and its start such a child shares all open files, so
-/// that a lock which was just released may look held for a moment.
-fn open(directory: &std::path::Path, name: &str, log: &VerifierKey) -> Witness {
-    for _ in 0..500 {
-        let secret = SecretKey::generate(KeyKind::Ed25519).unwrap();
-        match Witness::open(directory, name, secret, std::slice::from_ref(log)) {
-            Err(sealwax_witness::Error::Busy { .. }) => thread::sleep(Duration::from_millis(2)),
-            opened => return opened.unwrap(),
-        }
-    }
-    panic!("the witness is held");
 }
 
 fn everyone(old_sizes: &[u64]) -> Vec<(String, u64)> {
