@@ -85,7 +85,9 @@ fn cosign_signs_into_the_log_and_verifies_from_it() {
 fn cosign_signs_over_tls_and_http_2() {
     let Some(cosign) = peer("cosign") else { return };
     let operator = instance("");
-    let Some(certificate) = crate::client::with_tls(&operator, "[messages]\nlevel = 'debug'\n") else { return };
+    let Some(certificate) = crate::client::with_tls(&operator, "[messages]\nlevel = 'debug'\n") else {
+        return;
+    };
     let server = Server::serve(&operator);
     let client = Sandbox::new();
     let url = format!("https://{}", server.address);
