@@ -143,6 +143,7 @@ impl Face {
         if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests did not finish in time and are cut off");
         }
+        // Nobody holds what the router shares any more.
         connections.shutdown().await;
     }
 }

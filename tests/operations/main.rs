@@ -12,4 +12,5 @@
 mod copies;
 mod freeze;
 mod restored;
+mod watched;
 mod world;

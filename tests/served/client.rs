@@ -172,6 +172,16 @@ fn x06_an_answer_that_is_none_leaves_no_bundle() {
     signs_nothing(&client, &format!("http://{nobody}"), 3, "http://");
 }
 
+#[test]
+fn b04_a_small_answer_that_unpacks_without_end_is_cut_off() {
+    let zeros = Command::new("sh").args(["-c", "head -c 100000000 /dev/zero | gzip -1"]).output().unwrap();
+    assert!((50_000..10_000_000).contains(&zeros.stdout.len()), "no gzip here: {zeros:?}");
+    let answer = whole("201 Created", "Content-Encoding: gzip\r\n", &zeros.stdout);
+    let fake = Fake::start(move |_, _| answer.clone());
+    let operator = instance("");
+    signs_nothing(&elsewhere(&operator), &fake.url(), 3, "longer than");
+}
+
 /// The log's true answer, changed on its way.
 fn changed(real: SocketAddr, change: impl Fn(&mut Value) + Send + 'static) -> Fake {
     Fake::start(move |path, body| {

@@ -13,8 +13,7 @@
 
 use std::path::Path;
 
-use sealwax_tlog::{Checkpoint, EMPTY_ROOT, Hash, RightEdge, SignedNote, TILE_WIDTH, Tile, VerifierKey};
-use sealwax_tlog::{entries, proof};
+use sealwax_tlog::{Checkpoint, EMPTY_ROOT, Hash, RightEdge, SignedNote, Tile, VerifierKey, proof};
 use sha2::{Digest as _, Sha256};
 
 use crate::anchor::{ANCHOR, Anchor as _, Anchored, Mode, SqliteAnchor};
@@ -22,13 +21,10 @@ use crate::batch::STAGING;
 use crate::check::{self, Damage, Report};
 use crate::error::{Error, Result};
 use crate::frontier::Frontier;
+use crate::source::{Fetch, NOTE, Source, decode, from_directory};
 use crate::storage::{Directory, Storage};
-use crate::tree::{self, CHECKPOINT, Prover, TILES};
+use crate::tree::{self, CHECKPOINT, Prover};
 use crate::view::{ENVELOPES, envelope_name, open_checkpoint};
-
-/// Reads what a log serves, by its name below the log's prefix: `checkpoint`, `tile/…`. `None` for what is not there; an
-/// error is the reason why nobody can tell. Nothing that it returns is believed, but it bounds the length.
-pub type Fetch<'a> = &'a dyn Fn(&str) -> std::result::Result<Option<Vec<u8>>, String>;
 
 /// What mirroring did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,12 +139,6 @@ pub fn restore(
     let mode = if frozen { Mode::Frozen } else { Mode::Restored };
     SqliteAnchor::create(&directory.join(ANCHOR))?.initialise(&first, mode)?;
     Ok((mirrored, unusable))
-}
-
-/// Reads a log on this machine as the world reads it over the network.
-pub fn from_directory(log: &Path) -> impl Fn(&str) -> std::result::Result<Option<Vec<u8>>, String> + use<> {
-    let reader = Directory::reader(log);
-    move |name| reader.read(&format!("{TILES}/{name}")).map_err(|error| error.to_string())
 }
 
 /// One step of a copy from an older checkpoint to a newer one.
@@ -277,59 +267,6 @@ impl<S: Storage> Step<'_, S> {
     }
 }
 
-/// What a log serves, decoded and not believed.
-struct Source<'a>(Fetch<'a>);
-
-impl Source<'_> {
-    fn read(&self, name: &str) -> Result<Vec<u8>> {
-        self.find(name)?.ok_or_else(|| source_error(name, "it is not there".to_owned()))
-    }
-
-    fn find(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        (self.0)(name).map_err(|reason| source_error(name, reason))
-    }
-
-    /// Reads a tile or bundle, or the full one, for which a log may have given up the partial one.
-    fn tile(&self, tile: &Tile) -> Result<(Tile, Vec<u8>)> {
-        if let Some(bytes) = self.find(&tile.path())? {
-            return Ok((*tile, bytes));
-        }
-        let full = tile.with_width(TILE_WIDTH)?;
-        if full == *tile {
-            return Err(source_error(&tile.path(), "it is not there".to_owned()));
-        }
-        Ok((full, self.read(&full.path())?))
-    }
-
-    fn entries(&self, bundle: &Tile) -> Result<Vec<Vec<u8>>> {
-        let (found, bytes) = self.tile(bundle)?;
-        decode(&bytes, &found, bundle)
-            .ok_or_else(|| Error::damaged(found.path(), "not the entries that its name says"))
-    }
-
-    fn leaves(&self, bundle: &Tile) -> Result<Vec<Hash>> {
-        Ok(self.entries(bundle)?.iter().map(|entry| Hash::leaf(entry)).collect())
-    }
-
-    /// Reads the hashes of a bundle's entries as the log's leaf tile has them.
-    fn leaf_tile(&self, bundle: &Tile) -> Result<Vec<Hash>> {
-        let (found, bytes) = self.tile(&Tile::hashes(0, bundle.index(), bundle.width())?)?;
-        let mut hashes = found.decode(&bytes)?;
-        hashes.truncate(usize::from(bundle.width()));
-        Ok(hashes)
-    }
-}
-
-fn decode(bytes: &[u8], found: &Tile, bundle: &Tile) -> Option<Vec<Vec<u8>>> {
-    let entries = entries::decode(bytes, found.width()).ok()?;
-    Some(entries.into_iter().take(usize::from(bundle.width())).map(<[u8]>::to_vec).collect())
-}
-
-fn source_error(name: &str, reason: String) -> Error {
-    Error::Source { name: name.to_owned(), reason }
-}
-
 /// What errors call the copy.
 const COPY: &str = "the copy here";
-const NOTE: &str = "checkpoint";
 const EVIDENCE: &str = "evidence";

@@ -6,6 +6,7 @@ mod fsck;
 mod index;
 mod mirror;
 mod restore;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,8 @@ pub(crate) enum Action {
     Restore(restore::Options),
     /// Make or bring up to date a verified copy of any log that serves C2SP tlog-tiles
     Mirror(mirror::Options),
+    /// Show what is appended to a log as it comes, each entry proven
+    Watch(watch::Options),
     /// Close the log for ever, and with --next start another one with a new key
     Freeze(freeze::Options),
     /// Make the indexes anew from the log's tiles
@@ -43,6 +46,7 @@ pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
         Action::Backup(options) => backup::run(options, world),
         Action::Restore(options) => restore::run(options, world),
         Action::Mirror(options) => mirror::run(options, world),
+        Action::Watch(options) => watch::run(options, world),
         Action::Freeze(options) => freeze::run(options, world),
         Action::RebuildIndex => index::rebuild(world),
         Action::Prune(options) => index::prune(options, world),
@@ -92,7 +96,8 @@ fn origin(note: &[u8]) -> String {
     String::from_utf8_lossy(line).chars().take(MAX_ORIGIN).collect()
 }
 
-/// Whether an envelope is the one whose digest an entry holds.
+/// Whether an envelope is the one whose digest an entry holds: of what was signed, or for an entry that holds a whole
+/// envelope of an older client, of its payload.
 pub(super) fn envelope_fits(digest: &[u8], text: &[u8]) -> bool {
     let hash = match digest.len() {
         32 => HashAlgorithm::Sha256,
@@ -100,7 +105,33 @@ pub(super) fn envelope_fits(digest: &[u8], text: &[u8]) -> bool {
         64 => HashAlgorithm::Sha512,
         _ => return false,
     };
-    Envelope::from_text(text).is_ok_and(|envelope| hash.digest(&envelope.pae()) == digest)
+    Envelope::from_text(text).is_ok_and(|envelope| {
+        hash.digest(&envelope.pae()) == digest || HashAlgorithm::Sha256.digest(&envelope.payload) == digest
+    })
 }
 
 const MAX_ORIGIN: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s07_an_envelope_fits_the_digests_that_entries_hold_and_no_other() {
+        let envelope = Envelope::in_toto(b"{}".to_vec(), vec![1, 2, 3]);
+        let text = envelope.to_json();
+        for digest in [
+            HashAlgorithm::Sha256.digest(&envelope.pae()),
+            HashAlgorithm::Sha384.digest(&envelope.pae()),
+            HashAlgorithm::Sha512.digest(&envelope.pae()),
+            HashAlgorithm::Sha256.digest(b"{}"),
+        ] {
+            assert!(envelope_fits(&digest, text.as_bytes()));
+            assert!(!envelope_fits(&digest[1..], text.as_bytes()));
+            let other = Envelope::in_toto(b"{ }".to_vec(), vec![1, 2, 3]).to_json();
+            assert!(!envelope_fits(&digest, other.as_bytes()));
+        }
+        assert!(!envelope_fits(&HashAlgorithm::Sha512.digest(b"{}"), text.as_bytes()));
+        assert!(!envelope_fits(&HashAlgorithm::Sha256.digest(b""), b""));
+    }
+}

@@ -14,6 +14,7 @@ mod append;
 mod damage;
 mod disk_full;
 mod faults;
+mod follow;
 mod growth;
 mod guards;
 mod mirror;

@@ -1,4 +1,6 @@
 //! Copies of a log: grown, interrupted, lied to, and made into a log again.
+//!
+//! This is one file because all of it tells one story: a copy that follows a log through everything a log can do.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -59,6 +61,20 @@ impl Copy {
 fn altered<'a>(log: &Path, name: &'a str, bytes: Option<Vec<u8>>) -> impl Fn(&str) -> Served + 'a {
     let whole = from_directory(log);
     move |asked| if asked == name { Ok(bytes.clone()) } else { whole(asked) }
+}
+
+/// Serves a log with the last byte of some names changed.
+fn flipped<'a>(log: &Path, names: &'a [&'a str]) -> impl Fn(&str) -> Served + 'a {
+    let whole = from_directory(log);
+    move |asked| {
+        let mut bytes = whole(asked)?;
+        if let Some(last) =
+            bytes.iter_mut().filter(|_| names.contains(&asked)).find_map(|bytes| bytes.last_mut())
+        {
+            *last ^= 1;
+        }
+        Ok(bytes)
+    }
 }
 
 fn read(log: &Path, name: &str) -> Vec<u8> {
@@ -263,6 +279,10 @@ fn w11_a_log_with_another_past_is_refused_and_both_of_its_notes_are_kept() {
     append(&mut other.open().unwrap().0, 120..400);
     contradicted(copy.take(&world.verifier, &from_directory(&other.path())), 9);
     assert_eq!(copy.evidence().len(), 4);
+    // Damage beside it hides it no more than it has to: one of entries and leaves still leads to what was signed.
+    for names in [["tile/entries/001.p/49"], ["tile/0/001.p/139"]] {
+        contradicted(copy.take(&world.verifier, &flipped(&other.path(), &names)), 9);
+    }
     let root = World::with_entries(5).view().unwrap().checkpoint().root;
     let wrong =
         Checkpoint { origin: world.verifier.name().to_owned(), size: 7, root, extensions: Vec::new() };
@@ -308,6 +328,13 @@ fn an_altered_entry_is_refused_and_named_and_an_altered_tile_is_not_copied() {
         let result = copy.take(&world.verifier, &altered(&world.path(), name, Some(bytes)));
         assert!(matches!(&result, Err(Error::Damaged { path, .. }) if path == name), "{result:?}");
         assert_eq!(copy.size(&world.verifier), 300);
+        assert!(copy.evidence().is_empty());
+    }
+    // What is altered in what the copy has already is no past that the log signed.
+    for first in ["tile/entries/000", "tile/0/000"] {
+        let names = [first, "tile/entries/002.p/88"];
+        let result = copy.take(&world.verifier, &flipped(&world.path(), &names));
+        assert!(matches!(&result, Err(Error::Damaged { .. })), "{result:?}");
         assert!(copy.evidence().is_empty());
     }
     // Entries and leaves altered alike lead nowhere.
@@ -444,6 +471,52 @@ fn s08_a_restored_log_signs_only_when_an_outpost_confirms_it() {
     append(&mut log, 300..310);
     drop(log);
     world.assert_sound(&[std::fs::read(copy.path().join("tiles/checkpoint")).unwrap()]);
+}
+
+#[test]
+fn a_restored_log_takes_over_its_own_signature_and_is_cosigned_anew() {
+    let world = World::with_entries(3);
+    let own = world.note();
+    // Another key signs the same text: its line is one that a witness could have added.
+    let stranger = String::from_utf8(World::new().sign(world.view().unwrap().checkpoint())).unwrap();
+    let line = stranger.lines().last().unwrap();
+    let cosigned = [own.clone(), format!("{line}\n").into_bytes()].concat();
+    let text = String::from_utf8(own.clone()).unwrap();
+    let (text, signature) = text.split_once("\n\n").unwrap();
+    let second = format!("{text}\n\n{line}\n{signature}").into_bytes();
+
+    for (note, usable) in [(cosigned, true), (second, false)] {
+        let copy = Copy::new();
+        copy_tree(&world.path(), &copy.path());
+        std::fs::write(copy.path().join("tiles/checkpoint"), note).unwrap();
+        let place = world.copy();
+        std::fs::remove_dir_all(place.path()).unwrap();
+        let done = restore(&place.path(), &copy.path(), &world.verifier, false, &envelope_fits, &|_, _| {});
+        if !usable {
+            assert!(
+                matches!(&done, Err(Error::Damaged { path, .. }) if path == "tiles/checkpoint"),
+                "{done:?}"
+            );
+            continue;
+        }
+        let (mut log, _) = place.open().unwrap();
+        log.publish(&own).unwrap();
+        assert_eq!(place.note(), own);
+    }
+}
+
+#[test]
+fn s07_an_envelope_that_was_there_before_a_log_was_restored_is_no_part_of_it() {
+    let world = World::with_entries(3);
+    let place = world.copy();
+    std::fs::remove_dir_all(place.path()).unwrap();
+    let name = hex::encode(digest(&crate::world::body(0)));
+    let envelope = place.path().join("envelopes").join(&name[..2]).join(&name);
+    std::fs::create_dir_all(envelope.parent().unwrap()).unwrap();
+    std::fs::write(&envelope, "half").unwrap();
+    let done = restore(&place.path(), &world.path(), &world.verifier, false, &envelope_fits, &|_, _| {});
+    assert!(matches!(&done, Err(Error::Damaged { path, .. }) if path.ends_with(&name)), "{done:?}");
+    assert!(!place.path().join("anchor.db").exists());
 }
 
 #[test]
