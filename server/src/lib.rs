@@ -14,6 +14,8 @@ mod error;
 mod http;
 mod metrics;
 mod sequencer;
+#[cfg(test)]
+mod testing;
 pub mod witness;
 
 use std::net::SocketAddr;

@@ -68,9 +68,7 @@ impl World {
         let mut policy = format!("log {key}\n");
         for name in ["A", "B", "C"] {
             let directory = tempfile::tempdir().unwrap();
-            Witness::create(directory.path()).unwrap();
-            let secret = SecretKey::generate(KeyKind::Ed25519).unwrap();
-            let witness = Witness::open(directory.path(), name, secret, std::slice::from_ref(&key)).unwrap();
+            let witness = crate::testing::witness(directory.path(), name, &key);
             policy.push_str(&format!("witness {name} {} https://{name}.example/\n", witness.verifier_key()));
             witnesses.insert(name.to_owned(), (witness, directory));
         }
