@@ -5,7 +5,7 @@ use sealwax_tests::litewitness::Litewitness;
 use sealwax_tlog::{AddCheckpoint, Checkpoint, Hash, SignedNote, proof};
 use sha2::{Digest as _, Sha256};
 
-use crate::world::{Leaves, ORIGIN, Server, TOUR, http, log_key, note, post, tour, verifier_key, witness};
+use crate::world::{Leaves, ORIGIN, TOUR, http, log_key, note, post, serve, tour, verifier_key, witness};
 
 #[test]
 fn a_log_collects_cosignatures_from_litewitness() {
@@ -23,7 +23,7 @@ fn our_witness_and_litewitness_answer_alike() {
     let Some(litewitness) = Litewitness::start(&verifier_key(&log)) else { return };
     let (sandbox, key) = witness();
     sandbox.ok(["witness", "add-log", "w", &verifier_key(&log).to_string()]);
-    let server = Server::start(&sandbox);
+    let server = serve(&sandbox);
     let with_note = |old_size, proof: &[Hash], note: &[u8]| {
         AddCheckpoint { old_size, proof: proof.to_vec(), note: note.to_vec() }.to_bytes()
     };
