@@ -1,8 +1,11 @@
 //! Copies: mirrors of a served log, backups of an instance, and checks of both.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sealwax_tests::{Sandbox, copy_tree, files_below};
 
@@ -73,6 +76,47 @@ fn a_mirror_believes_only_the_key_that_was_given() {
     let nowhere = format!("http://127.0.0.1:{port}");
     sandbox.run(["log", "mirror", &nowhere, "copy", "--log-key", vkey]).fails(3, "127.0.0.1");
     assert!(!sandbox.at("copy/tiles/checkpoint").exists());
+}
+
+/// Serves a directory over HTTP, one request after the other, after so many answers 503.
+fn serve_directory(directory: PathBuf, refusals: u32) -> (String, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/log", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = String::new();
+            BufReader::new(&stream).read_line(&mut request).unwrap();
+            let path = request.split(' ').nth(1).unwrap().strip_prefix("/log/").unwrap();
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            let (status, body) = match fs::read(directory.join(path)) {
+                _ if number < refusals => ("503 Service Unavailable", Vec::new()),
+                Ok(body) => ("200 OK", body),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn a_log_of_plain_files_is_mirrored_once_it_has_stopped_to_be_busy() {
+    let sandbox = signed(3);
+    sandbox.ok(["instance", "export", "public"]);
+    let tiles = sandbox.instance().join("log/tiles");
+    let mirror =
+        |url: &str| sandbox.run(["log", "mirror", url, "copy", "--trusted-root", "public/trusted_root.json"]);
+    let (url, asked) = serve_directory(tiles.clone(), 1_000);
+    mirror(&url).fails(3, "503");
+    assert_eq!(asked.load(Ordering::SeqCst), 5);
+    let (url, _) = serve_directory(tiles, 3);
+    let run = mirror(&format!("{url}/"));
+    assert!(run.code == Some(0) && run.stdout.contains("3 entries"), "{run:?}");
 }
 
 #[test]
