@@ -45,6 +45,9 @@ impl Drop for Connection {
     }
 }
 
+/// Frames for as long as somebody takes them.
+type Frames = Box<dyn Iterator<Item = Vec<u8>>>;
+
 /// A frame (RFC 9113 section 4.1).
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -100,7 +103,7 @@ fn h04_floods_over_http_2_cost_little() {
     let client = elsewhere(&operator);
     let streams = || (0..2_000_000).map(|number| number * 2 + 1);
     let before = server.resident();
-    let floods: [(&str, Box<dyn Iterator<Item = Vec<u8>>>); 5] = [
+    let floods: [(&str, Frames); 5] = [
         (
             "streams that are opened and reset",
             Box::new(streams().map(|stream| {
