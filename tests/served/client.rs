@@ -76,7 +76,7 @@ fn whole(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// Somebody elsewhere: an empty home, a model `m`, a key, and the trusted root that the operator gave them.
-fn elsewhere(operator: &Sandbox) -> Sandbox {
+pub(crate) fn elsewhere(operator: &Sandbox) -> Sandbox {
     let client = Sandbox::new();
     client.model("m");
     client.ok(["key", "generate", "k.pem"]);

@@ -12,6 +12,7 @@
 mod client;
 mod ends;
 mod hostile;
+mod http2;
 mod own;
 mod peers;
 mod reads;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -48,7 +49,8 @@ impl Litewitness {
         let fingerprint = run(&ssh_keygen, &["-l", "-f", "key.pub"]);
         let fingerprint = fingerprint.split(' ').nth(1).expect(EXPECTED);
         let agent = spawn(&ssh_agent, &["-D", "-a", "agent"], "agent.log");
-        wait_for("litewitness", || sandbox.at("agent").exists().then_some(()));
+        // Its socket is there before it listens.
+        wait_for("ssh-agent", || UnixStream::connect(sandbox.at("agent")).ok());
         run(&ssh_add, &["-q", "key"]);
         let (origin, vkey) = (log.name(), log.to_string());
         run(&witnessctl, &["add-log", "-db", "w.db", "-origin", origin]);
