@@ -215,7 +215,7 @@ fn h12_no_page_no_override_and_head_like_get() {
 }
 
 #[test]
-fn h10_one_spelling_of_each_path() {
+fn h01_h10_one_spelling_of_each_path() {
     let sandbox = grown(&[300]);
     let server = Server::serve(&sandbox);
     let checkpoint = get(server.address, "/checkpoint").body;
