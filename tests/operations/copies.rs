@@ -47,6 +47,10 @@ fn a_served_log_is_mirrored_while_it_grows_and_the_copy_is_checked() {
     assert_eq!((&sound["verdict"], &sound["entries"]), (&"sound".into(), &4.into()));
     let run = sandbox.ok(["log", "fsck"]);
     assert!(run.stderr.contains("in use") && run.stdout.contains("entries/s"), "{run:?}");
+    // The instance's log has its own key.
+    for command in ["fsck", "watch"] {
+        sandbox.run(["log", command, root[0], root[1]]).fails(2, "another log");
+    }
     // The server holds the log for what changes it.
     for arguments in [&["log", "rebuild-index"][..], &["log", "prune", "--keep", "1MiB"], &["log", "freeze"]]
     {
@@ -175,6 +179,27 @@ fn s18_a_backup_made_while_the_log_is_served_is_whole_and_has_no_secret() {
     let other = signed(1);
     let backup = backup.display().to_string();
     other.run(["log", "backup", &backup]).fails(4, "not signed by");
+}
+
+#[test]
+fn s18_backups_made_while_others_sign_are_whole() {
+    let sandbox = signed(1);
+    let signing = std::sync::atomic::AtomicBool::new(true);
+    let mut backups = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            (100..130).for_each(|number| sign(&sandbox, number));
+            signing.store(false, Ordering::SeqCst);
+        });
+        while signing.load(Ordering::SeqCst) {
+            sandbox.ok(["log", "backup", "b"]);
+            sandbox.ok(["log", "fsck", "b/log", "--trusted-root", "b/trusted_root.json"]);
+            backups += 1;
+        }
+    });
+    assert!(backups > 1, "{backups}");
+    assert_eq!(sandbox.json(0, ["log", "backup", "b"])["logs"][0]["entries"], 31);
+    assert_eq!(files_below(&sandbox.at("b/log/envelopes")).len(), 31);
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let Some(log) = &options.log else {
+        options.trust.unused()?;
         let instance = Instance::open(&world.instance_dir()?)?;
         let key = instance.own_log()?.verifier_key();
         let key = key.map_err(|source| Error::TrustedRoot { path: instance.trusted_root_path(), source })?;
