@@ -1,8 +1,8 @@
 //! Holds docs/attacks.md to the tests and to the rejection codes.
 //!
-//! The page's five whole sections have a test for every number, or the words `no test:` and a reason. Whatever a test's name,
+//! The page's whole sections have a test for every number, or the words `no test:` and a reason. Whatever a test's name,
 //! a comment or a rejection code calls by number is on the page. Where the list that the numbers come from is at hand, the
-//! five sections are compared with it as well.
+//! whole sections are compared with it as well.
 
 #![allow(
     clippy::unwrap_used,
@@ -132,7 +132,18 @@ fn is_number(word: &str) -> bool {
     letter.is_ascii_uppercase() && tens.is_ascii_digit() && units.is_ascii_digit()
 }
 
-const WHOLE_SECTIONS: [char; 5] = ['G', 'D', 'F', 'T', 'S'];
+const WHOLE_SECTIONS: [char; 7] = ['G', 'D', 'F', 'T', 'S', 'H', 'W'];
 const EXCUSE: &str = "no test:";
-const ROOMS: [&str; 9] =
-    ["keys", "model", "tlog", "attestation", "verify", "transparency-log", "cli", "tests", "examples"];
+const ROOMS: [&str; 11] = [
+    "keys",
+    "model",
+    "tlog",
+    "attestation",
+    "verify",
+    "transparency-log",
+    "witness",
+    "server",
+    "cli",
+    "tests",
+    "examples",
+];

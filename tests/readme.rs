@@ -9,8 +9,10 @@
     clippy::print_stderr
 )]
 
-use std::fs;
-use std::process::Command;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use sealwax_tests::{Sandbox, copy_tree, workspace};
 
@@ -65,6 +67,9 @@ fn the_commands_of_the_readmes_tasks_work() {
     let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
     let commands = readme.lines().filter_map(|line| line.strip_prefix("    sealwax "));
     let mut ran = 0;
+    let mut served = Vec::new();
+    // Somebody else may have the addresses that the README shows.
+    let (log, witness) = (free_address(), free_address());
     for command in commands {
         // A certificate authority is made, and the line run, in peers.rs.
         if command.contains("their-ca.pem") {
@@ -75,20 +80,84 @@ fn the_commands_of_the_readmes_tasks_work() {
             sandbox.write("their.pub", shown["public_key"].as_str().unwrap());
         }
         let command = command.replace("release.pem", "release.pem --passphrase-file passphrase");
-        let line = format!("'{}' {command}", sealwax_tests::sealwax().display());
+        let command = command.replace("127.0.0.1:3000", &log);
+        let address = match command.as_str() {
+            "serve" => Some(&log),
+            "witness serve witness" => Some(&witness),
+            _ => None,
+        };
+        let listen = address.map(|address| format!("--listen {address}")).unwrap_or_default();
+        let line = format!("exec '{}' {command} {listen}", sealwax_tests::sealwax().display());
         let mut shell = Command::new("sh");
-        shell.args(["-c", &line]).current_dir(sandbox.path()).env_clear().env("HOME", sandbox.at("home"));
+        shell.args(["-c", &line]).current_dir(sandbox.path());
+        shell.env_clear().env("HOME", sandbox.at("home"));
+        ran += 1;
+        // What serves goes on while the commands below it run.
+        if let Some(address) = address {
+            served.push(Served::start(shell, address));
+            continue;
+        }
         let output = shell.output().unwrap();
         assert!(output.status.success(), "{command}: {output:?}");
-        ran += 1;
     }
-    assert_eq!(ran, 15);
+    assert_eq!(ran, 24);
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// A command that serves, ended with the value.
+struct Served(Child);
+
+impl Served {
+    fn start(mut command: Command, address: &str) -> Self {
+        let served = Self(command.spawn().unwrap());
+        let patience = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(patience.elapsed().as_secs() < 20, "nobody answers at {address}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        served
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
 fn the_readme_names_the_test_command() {
     let steps = steps(&fs::read_to_string(workspace().join("README.md")).unwrap());
     assert!(steps.iter().any(|step| step.command == "cargo test --workspace"));
+}
+
+#[test]
+fn every_setting_of_the_server_is_described_with_its_default() {
+    let page = fs::read_to_string(workspace().join("docs/spec/server.md")).unwrap();
+    let block = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    // As it stands, it says what holds without it.
+    let described = sealwax_server::Config::parse(block).unwrap();
+    assert_eq!(format!("{described:?}"), format!("{:?}", sealwax_server::Config::default()));
+    // With the examples it has every setting that there is.
+    let lines = block.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+    let all: String = lines.map(|line| format!("{line}\n")).collect();
+    sealwax_server::Config::parse(&all).unwrap();
+    let source = fs::read_to_string(workspace().join("server/src/config.rs")).unwrap();
+    let fields = source.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(": "));
+    let fields: Vec<&str> = fields.map(|(name, _)| name).filter(|name| !name.contains('(')).collect();
+    assert!(fields.len() > 25, "{fields:?}");
+    for field in fields {
+        let is_there = |line: &str| {
+            line.starts_with(&format!("{field} = ")) || line.trim() == format!("[{field}]") || {
+                line.starts_with(&format!("[{field}] "))
+            }
+        };
+        assert!(all.lines().any(is_there), "docs/spec/server.md does not describe {field}");
+    }
 }
 
 #[test]

@@ -87,6 +87,8 @@ pub(crate) enum Error {
     Refused { url: String, status: u16, message: String },
     #[error("{url}: not an answer of a log: {source}")]
     Answer { url: String, source: sealwax_attestation::Error },
+    #[error("{url}: the answer does not prove that the entry is in the log: {rejection}")]
+    Unproven { url: String, rejection: Box<Rejection> },
     #[error("{0}")]
     Bug(String),
     #[error("cannot write the result: {0}")]
@@ -124,7 +126,7 @@ impl Error {
             | Self::NoWitness { .. }
             | Self::LogKey { .. } => USAGE,
             Self::Witness { source, .. } if is_unusable_key(source) => USAGE,
-            Self::LogDamaged { .. } => LOG_MISBEHAVED,
+            Self::LogDamaged { .. } | Self::Unproven { .. } => LOG_MISBEHAVED,
             Self::Server(ServerError::Log(source)) if log_misbehaves(source) => LOG_MISBEHAVED,
             Self::Server(ServerError::Config(_) | ServerError::Tls(_) | ServerError::Witnesses(_)) => USAGE,
             Self::Log { source, .. } if log_misbehaves(source) => LOG_MISBEHAVED,
@@ -191,6 +193,9 @@ impl Error {
             Self::Refused { status: 503, .. } => "nothing was written; run the same command again later",
             Self::Refused { .. } | Self::Answer { .. } => {
                 "nothing was written; check that the URL is that of a Rekor v2 log, and ask its operator"
+            }
+            Self::Unproven { .. } => {
+                "nothing was written; tell the log's operator, and sign again once it answers rightly"
             }
             Self::LogDamaged { .. } => "restore what is named from a backup of the same log, and check again",
             Self::NoWitness { .. } => "`sealwax witness init DIR --name NAME` makes one",

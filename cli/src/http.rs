@@ -44,26 +44,31 @@ impl Post for Http {
 /// Reads an answer whose length nobody promised: one that is longer than it may be is no answer (attack B04).
 fn read(answer: reqwest::Result<Response>, limit: u64) -> Result<Answered, String> {
     let answer = answer.map_err(|error| describe(&error))?;
-    let status = answer.status().as_u16();
+    let (status, url) = (answer.status().as_u16(), answer.url().clone());
     let mut body = Vec::new();
     let read = answer.take(limit.saturating_add(1)).read_to_end(&mut body);
-    let length = u64::try_from(read.map_err(|error| error.to_string())?).unwrap_or(u64::MAX);
-    if length > limit {
-        return Err(format!("the answer is longer than {limit} bytes"));
+    let length = u64::try_from(read.map_err(|error| format!("{url}: {}", innermost(&error)))?);
+    if length.is_ok_and(|length| length <= limit) {
+        return Ok(Answered { status, body });
     }
-    Ok(Answered { status, body })
+    Err(format!("{url}: the answer is longer than {limit} bytes"))
+}
+
+fn describe(error: &reqwest::Error) -> String {
+    let reason = innermost(error);
+    match error.url() {
+        Some(url) => format!("{url}: {reason}"),
+        None => reason,
+    }
 }
 
 /// The innermost reason is the one that helps.
-fn describe(error: &reqwest::Error) -> String {
-    let mut reason: &dyn std::error::Error = error;
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut reason = error;
     while let Some(source) = reason.source() {
         reason = source;
     }
-    match error.url() {
-        Some(url) => format!("{url}: {reason}"),
-        None => reason.to_string(),
-    }
+    reason.to_string()
 }
 
 /// A witness answers with a few signature lines.

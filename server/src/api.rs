@@ -8,21 +8,22 @@ mod tiles;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use sealwax_tlog::VerifierKey;
-use sealwax_transparency_log::{LogView, SearchIndex};
+use sealwax_transparency_log::{Directory, LogView, SearchIndex};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::TimeoutLayer;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
+use crate::Fatal;
 use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
 use crate::sequencer::Handle;
@@ -45,17 +46,34 @@ pub(crate) struct Site {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) duplicates: Duplicates,
     pub(crate) envelopes: Envelopes,
+    /// The largest submission, in bytes.
+    pub(crate) submission_bytes: usize,
     pub(crate) room: Room,
+    pub(crate) fatal: Fatal,
 }
 
 impl Site {
     fn view(&self) -> Arc<LogView> {
         self.sequencer.view()
     }
+
+    /// The index for reading, with everything that a view has: the indexer follows a moment behind the answers, and whoever
+    /// was answered is to find their entry.
+    fn lookup(&self, view: &LogView) -> Result<MutexGuard<'_, SearchIndex>, Refusal> {
+        let size = view.checkpoint().size;
+        let failed = |error| Refusal::internal(&error);
+        let lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        if lookup.indexed_size().map_err(failed)? < size {
+            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            index.catch_up(&Directory::reader(&self.directory), size).map_err(failed)?;
+        }
+        Ok(lookup)
+    }
 }
 
 /// All routes of a log.
 pub(crate) fn router(site: Site, config: &Config) -> Router {
+    let write = |handler: MethodRouter<Site>| handler.layer(from_fn(submit::not_from_a_page));
     let own = Router::new()
         .route("/proof/inclusion", get(queries::inclusion))
         .route("/proof/consistency", get(queries::consistency))
@@ -63,12 +81,12 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .route("/entries/{index}", get(queries::entry))
         .route("/search", get(queries::search))
         .route("/envelopes/{digest}", get(queries::envelope))
-        .route("/envelopes", post(submit::envelope));
+        .route("/envelopes", write(post(submit::envelope)));
     let mut router = Router::new()
         .merge(tiles::routes())
         .nest("/api/v2", tiles::routes())
         .merge(tiles::shard_routes())
-        .route("/api/v2/log/entries", post(submit::entry))
+        .route("/api/v2/log/entries", write(post(submit::entry)))
         .nest("/api/sealwax/v1", own)
         .route("/healthz", get(healthz));
     if config.metrics.listen.is_none() {
@@ -79,8 +97,11 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed")
         })
-        .layer(CompressionLayer::new().compress_when(answer::worth_compressing))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.limits.request()))
+        .layer(
+            CompressionLayer::new()
+                .compress_when(SizeAbove::new(answer::SMALL).and(answer::worth_compressing)),
+        )
+        .layer(from_fn_with_state(config.limits.request(), in_time))
         // A panic is a bug; the request that met it gets a 500 and the others go on.
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "internal error").into_response()
@@ -118,15 +139,25 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Refusal::internal(&error)))
 }
 
+/// Ends a request that takes too long, whether its body comes slowly or its answer (attack H04).
+async fn in_time(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+    let late = || {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "the request took too long; retry")
+            .with_header(header::RETRY_AFTER, 5)
+            .into_response()
+    };
+    tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| late())
+}
+
 /// Counts and reports each request, by the template of its route, so that no client chooses a label.
 async fn observe(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
+    let (method, version) = (request.method().clone(), request.version());
     let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
     metrics.answered(&route, status, took);
-    tracing::debug!(%method, route, status, ?took, "answered");
+    tracing::debug!(%method, ?version, route, status, ?took, "answered");
     // Whatever says nothing about caching must not be cached: errors, above all (attack H07).
     response
         .headers_mut()

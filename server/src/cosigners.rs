@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use sealwax_tlog::{AddCheckpoint, Checkpoint, Hash, PolicyWitness, SignedNote, VerifierKey, WitnessPolicy};
 
@@ -39,7 +40,12 @@ pub struct Cosigners {
     post: Arc<dyn Post>,
     /// The size that each witness cosigned last, by its name, as far as it is known.
     sizes: Mutex<BTreeMap<String, u64>>,
+    /// The witnesses that could not be reached when they were last asked, and when that was.
+    away: Mutex<BTreeMap<String, Instant>>,
 }
+
+/// A witness and its URL.
+type Asked<'a> = (&'a PolicyWitness, &'a str);
 
 /// A policy that this log can never satisfy honestly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,13 +135,14 @@ impl Cosigners {
         if !policy.logs().is_empty() && !policy.logs().iter().any(same) {
             return Err(BadPolicy::OtherLog { origin: log.name().to_owned() });
         }
-        Ok(Cosigners { policy, post, sizes: Mutex::default() })
+        Ok(Cosigners { policy, post, sizes: Mutex::default(), away: Mutex::default() })
     }
 
     /// Asks every witness that has a URL, all at once, to cosign a checkpoint, and waits for the last answer.
     ///
-    /// `prove` makes the consistency proof from an older size to the checkpoint's. A witness that turns out to be at
-    /// another size than believed is asked once more from there.
+    /// One that could not be reached a moment ago is asked only where the others do not make the quorum: a witness that is
+    /// away is not to hold up every commit. `prove` makes the consistency proof from an older size to the checkpoint's. A
+    /// witness that turns out to be at another size than believed is asked once more from there.
     ///
     /// # Errors
     ///
@@ -147,8 +154,27 @@ impl Cosigners {
     ) -> Result<Collected, sealwax_tlog::Error> {
         let mut note = SignedNote::parse(note)?;
         let size = Checkpoint::parse(note.text())?.size;
-        let asked: Vec<(&PolicyWitness, &str)> =
-            self.policy.witnesses().filter_map(|witness| Some((witness, witness.url.as_deref()?))).collect();
+        let asked = self.policy.witnesses().filter_map(|witness| Some((witness, witness.url.as_deref()?)));
+        let (resting, ready): (Vec<Asked<'_>>, Vec<Asked<'_>>) =
+            asked.partition(|(witness, _)| self.is_resting(&witness.name));
+        let mut failures = Vec::new();
+        self.ask_all(&ready, &mut note, size, prove, &mut failures);
+        if self.policy.quorum_met(&note).is_err() {
+            self.ask_all(&resting, &mut note, size, prove, &mut failures);
+        }
+        let quorum = self.policy.quorum_met(&note).map(|_| ());
+        Ok(Collected { note: note.to_bytes(), quorum, failures })
+    }
+
+    /// Asks witnesses at the same time and adds what they answer to the note.
+    fn ask_all<E: fmt::Display>(
+        &self,
+        asked: &[Asked<'_>],
+        note: &mut SignedNote,
+        size: u64,
+        prove: &(dyn Fn(u64) -> Result<Vec<Hash>, E> + Sync),
+        failures: &mut Vec<(String, Failure)>,
+    ) {
         let bytes = note.to_bytes();
         let answers: Vec<Result<Vec<u8>, Failure>> = thread::scope(|scope| {
             let threads: Vec<_> = asked
@@ -166,8 +192,8 @@ impl Cosigners {
             };
             threads.into_iter().map(answer).collect()
         });
-        let mut failures = Vec::new();
-        for ((witness, _), answer) in asked.into_iter().zip(answers) {
+        for ((witness, _), answer) in asked.iter().zip(answers) {
+            self.rest(&witness.name, matches!(answer, Err(Failure::Unreachable(_))));
             let added = answer
                 .and_then(|lines| note.add_cosignature(&lines, &witness.key).map_err(Failure::BadAnswer));
             match added {
@@ -175,8 +201,6 @@ impl Cosigners {
                 Err(failure) => failures.push((witness.name.clone(), failure)),
             }
         }
-        let quorum = self.policy.quorum_met(&note).map(|_| ());
-        Ok(Collected { note: note.to_bytes(), quorum, failures })
     }
 
     /// Asks one witness, twice where it is at another size than believed, and returns the body of its assent.
@@ -227,10 +251,27 @@ impl Cosigners {
         sizes.get(name).copied().unwrap_or(0)
     }
 
+    /// Whether a witness could not be reached a moment ago.
+    fn is_resting(&self, name: &str) -> bool {
+        let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.get(name).is_some_and(|since| since.elapsed() < REST)
+    }
+
+    fn rest(&self, name: &str, is_away: bool) {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_away {
+            true => away.insert(name.to_owned(), Instant::now()),
+            false => away.remove(name),
+        };
+    }
+
     fn remember(&self, name: &str, size: u64) {
         self.sizes.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), size);
     }
 }
+
+/// How long a witness that could not be reached is left alone where it is not needed.
+const REST: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Listening, TLS, connections and their caps, and stopping without cutting anybody off.
 
+mod patient;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -19,6 +22,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::Limits;
 use crate::error::Error;
+use patient::Patient;
 
 /// Where to listen, and how.
 pub struct Listen {
@@ -82,24 +86,29 @@ impl Face {
         builder
             .http1()
             .timer(TokioTimer::new())
-            // Slow heads and idle connections end; slow bodies end with the request's time (attack H04).
+            // Slow heads end, and connections on which nothing follows; slow bodies end with the request's time (H04).
             .header_read_timeout(self.limits.header())
             .max_buf_size(MAX_HEAD);
         builder
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEADER_LIST)
-            .keep_alive_interval(self.limits.header())
-            .keep_alive_timeout(self.limits.header());
+            .max_header_list_size(MAX_HEADER_LIST);
+        // While a request is answered nothing moves.
+        let patience = self.limits.header() + self.limits.request();
+        let mut connections = JoinSet::new();
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+            while connections.try_join_next().is_some() {}
+            let next = async {
+                let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
+                Ok((self.listener.accept().await?.0, place))
+            };
+            let accepted: std::io::Result<_> = tokio::select! {
+                accepted = next => accepted,
                 _ = stop.changed() => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, place) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Too many open files, most likely: there is nothing to do but to let some of them close.
                     tracing::warn!(%error, "could not accept a connection");
@@ -110,12 +119,17 @@ impl Face {
             let _ = stream.set_nodelay(true);
             let service = TowerToHyperService::new(router.clone());
             let watcher = graceful.watcher();
-            let (builder, tls, patience) = (builder.clone(), self.tls.clone(), self.limits.header());
-            tokio::spawn(async move {
-                let io: Box<dyn Stream> = match tls {
-                    None => Box::new(stream),
-                    Some(tls) => match tokio::time::timeout(patience, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => Box::new(stream),
+            let (builder, tls, handshake) = (builder.clone(), self.tls.clone(), self.limits.header());
+            connections.spawn(async move {
+                let stream = Patient::new(stream, patience);
+                // Who speaks which protocol is known beforehand: waiting to find out would have no end.
+                let (builder, io): (_, Box<dyn Stream>) = match tls {
+                    None => (builder.http1_only(), Box::new(stream)),
+                    Some(tls) => match tokio::time::timeout(handshake, tls.accept(stream)).await {
+                        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) => {
+                            (builder.http2_only(), Box::new(stream))
+                        }
+                        Ok(Ok(stream)) => (builder.http1_only(), Box::new(stream)),
                         _ => return,
                     },
                 };
@@ -127,8 +141,10 @@ impl Face {
         }
         drop(self.listener);
         if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!("some requests did not finish in time and were cut off");
+            tracing::warn!("some requests did not finish in time and are cut off");
         }
+        // Nobody holds what the router shares any more.
+        connections.shutdown().await;
     }
 }
 
@@ -146,12 +162,14 @@ fn tls_acceptor(chain: &[u8], key: &[u8]) -> Result<TlsAcceptor, Error> {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| wrong(&error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// How long requests that are under way may take to finish once the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
+/// As TLS names it (RFC 9113 section 3.1).
+const HTTP_2: &[u8] = b"h2";
 const MAX_HEAD: usize = 32 * 1024;
 const MAX_STREAMS: u32 = 64;
 const MAX_HEADER_LIST: u32 = 16 * 1024;

@@ -14,11 +14,13 @@ mod error;
 mod http;
 mod metrics;
 mod sequencer;
+#[cfg(test)]
+mod testing;
 pub mod witness;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sealwax_tlog::{VerifierKey, WitnessPolicy};
 use sealwax_transparency_log::{Log, LogView, SearchIndex};
@@ -97,12 +99,13 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
         metrics: Arc::clone(&metrics),
     };
     let (stop, stopped) = watch::channel(false);
-    let fatal = stop.clone();
+    let fatal = Fatal { stop: stop.clone(), failure: Arc::default() };
+    let ended = stop.clone();
     let pool = config.log.pool;
     // Asking witnesses and opening the index block; nobody is served yet.
     let (handle, thread) = tokio::task::spawn_blocking(move || {
         sequencer.confirm()?;
-        sequencer.start(pool, fatal)
+        sequencer.start(pool, ended)
     })
     .await
     .map_err(|_| Error::Runtime(std::io::Error::other("the sequencer panicked")))??;
@@ -117,7 +120,9 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
         metrics: Arc::clone(&metrics),
         duplicates: config.log.duplicates,
         envelopes: config.envelopes.clone(),
+        submission_bytes: config.limits.submission_bytes,
         room: api::Room::new(config.largest_body()),
+        fatal: fatal.clone(),
     };
     let router = api::router(site, config);
     tokio::spawn(stop_on_signal(stop)?);
@@ -136,8 +141,27 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
     // Every handle is gone with the routers: the sequencer finishes what it has and ends.
     let ended = tokio::task::spawn_blocking(move || thread.join()).await;
     match ended {
-        Ok(Ok(ended)) => ended,
+        Ok(Ok(ended)) => ended.and_then(|()| fatal.outcome()),
         _ => Err(Error::Runtime(std::io::Error::other("the sequencer panicked"))),
+    }
+}
+
+/// Ends the server for what a request met outside the sequencer.
+#[derive(Clone)]
+pub(crate) struct Fatal {
+    stop: watch::Sender<bool>,
+    failure: Arc<Mutex<Option<sealwax_transparency_log::Error>>>,
+}
+
+impl Fatal {
+    pub(crate) fn end(&self, error: sealwax_transparency_log::Error) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        let _ = self.stop.send(true);
+    }
+
+    fn outcome(&self) -> Result<(), Error> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(()), |error| Err(Error::Log(error)))
     }
 }
 

@@ -110,8 +110,10 @@ impl Metrics {
         self.commit_duration.observe(took.as_secs_f64());
     }
 
-    pub(crate) fn waiting(&self, change: i64) {
-        self.waiting.inc_by(change);
+    /// Counts a submission that waits, until what is given back is dropped.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting.inc();
+        Waiting(self.waiting.clone())
     }
 
     pub(crate) fn size(&self, size: u64) {
@@ -129,6 +131,15 @@ impl Metrics {
         // Writing into a string does not fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// A submission that waits, whether for its answer or until its client goes away.
+pub(crate) struct Waiting(Gauge);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -60,10 +60,8 @@ impl Handle {
             TrySendError::Full(_) => Unavailable::PoolFull,
             TrySendError::Disconnected(_) => Unavailable::Recovering,
         })?;
-        self.metrics.waiting(1);
-        let answered = receipt.await.unwrap_or(Err(Unavailable::Recovering));
-        self.metrics.waiting(-1);
-        answered
+        let _waiting = self.metrics.waiting();
+        receipt.await.unwrap_or(Err(Unavailable::Recovering))
     }
 
     /// The log as it is published now.
@@ -296,13 +294,16 @@ impl Worker {
     fn after(&mut self, mut outcome: Result<(), LogError>) -> Result<(), Error> {
         let mut pause = FIRST_PAUSE;
         while let Err(error) = outcome {
-            tracing::error!(%error, "the log stopped; nothing unacknowledged is lost that was acknowledged");
+            tracing::error!(%error, "the log stopped; what was acknowledged is safe");
             if error.is_sync_failure() || must_end(&error) {
                 return Err(error.into());
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
-            outcome = self.sequencer.log.reload().map(|_| tracing::info!("the log was read anew from disk"));
+            outcome = self.sequencer.log.reload().and_then(|_| self.announce());
+            if outcome.is_ok() {
+                tracing::info!("the log was read anew from disk");
+            }
             // Those who submit meanwhile are not kept waiting.
             refuse(self.submissions.try_iter().collect(), Unavailable::Recovering);
         }

@@ -7,8 +7,11 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
 
 pub mod crash;
+pub mod http;
+pub mod litewitness;
 pub mod log;
 pub mod machine;
+pub mod server;
 
 use std::ffi::OsStr;
 use std::fs;

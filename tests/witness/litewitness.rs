@@ -1,23 +1,16 @@
 //! Beside litewitness, where it and ssh-agent are installed.
 
-use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use sealwax_keys::SecretKey;
-use sealwax_tests::{Sandbox, peer};
-use sealwax_tlog::{AddCheckpoint, Checkpoint, Hash, SignedNote, VerifierKey, proof};
+use sealwax_tests::litewitness::Litewitness;
+use sealwax_tlog::{AddCheckpoint, Checkpoint, Hash, SignedNote, proof};
 use sha2::{Digest as _, Sha256};
 
-use crate::world::{
-    Leaves, ORIGIN, Server, TOUR, http, log_key, note, post, tour, verifier_key, wait_for, witness,
-};
+use crate::world::{Leaves, ORIGIN, TOUR, http, log_key, note, post, serve, tour, verifier_key, witness};
 
 #[test]
 fn a_log_collects_cosignatures_from_litewitness() {
     let log = log_key();
-    let Some(litewitness) = Litewitness::start(&log) else { return };
+    let Some(litewitness) = Litewitness::start(&verifier_key(&log)) else { return };
     let statuses = tour(&litewitness.key, litewitness.address, &log);
     assert_eq!(statuses, TOUR);
 }
@@ -27,10 +20,10 @@ fn a_log_collects_cosignatures_from_litewitness() {
 #[test]
 fn our_witness_and_litewitness_answer_alike() {
     let (log, stranger) = (log_key(), log_key());
-    let Some(litewitness) = Litewitness::start(&log) else { return };
+    let Some(litewitness) = Litewitness::start(&verifier_key(&log)) else { return };
     let (sandbox, key) = witness();
     sandbox.ok(["witness", "add-log", "w", &verifier_key(&log).to_string()]);
-    let server = Server::start(&sandbox);
+    let server = serve(&sandbox);
     let with_note = |old_size, proof: &[Hash], note: &[u8]| {
         AddCheckpoint { old_size, proof: proof.to_vec(), note: note.to_vec() }.to_bytes()
     };
@@ -103,73 +96,4 @@ fn our_witness_and_litewitness_answer_alike() {
     let served = SignedNote::parse(&http(server.address, "GET", &path, b"").unwrap().0.body).unwrap();
     served.verify(std::slice::from_ref(&key)).unwrap();
     assert_eq!(Checkpoint::parse(served.text()).unwrap().size, 9);
-}
-
-/// A running litewitness that knows the log, with the ssh-agent that holds its key.
-struct Litewitness {
-    address: SocketAddr,
-    key: VerifierKey,
-    _processes: [Running; 2],
-    _sandbox: Sandbox,
-}
-
-impl Litewitness {
-    fn start(log: &SecretKey) -> Option<Litewitness> {
-        let programs = ["litewitness", "witnessctl", "ssh-agent", "ssh-add", "ssh-keygen"].map(peer);
-        let [Some(litewitness), Some(witnessctl), Some(ssh_agent), Some(ssh_add), Some(ssh_keygen)] =
-            programs
-        else {
-            return None;
-        };
-        let sandbox = Sandbox::new();
-        let run = |program: &Path, arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(arguments).current_dir(sandbox.path()).env("SSH_AUTH_SOCK", sandbox.at("agent"));
-            let output = command.output().unwrap();
-            assert!(output.status.success(), "{output:?}");
-            String::from_utf8(output.stdout).unwrap()
-        };
-        let spawn = |program: &Path, arguments: &[&str], said: &str| {
-            // Its words go to a file: a pipe that nobody reads any more would end it.
-            let said = fs::File::create(sandbox.at(said)).unwrap();
-            let mut command = Command::new(program);
-            command.args(arguments).current_dir(sandbox.path()).stdout(Stdio::null()).stderr(said);
-            Running(command.spawn().unwrap())
-        };
-        run(&ssh_keygen, &["-q", "-t", "ed25519", "-N", "", "-f", "key"]);
-        let fingerprint = run(&ssh_keygen, &["-l", "-f", "key.pub"]);
-        let fingerprint = fingerprint.split(' ').nth(1).unwrap();
-        let agent = spawn(&ssh_agent, &["-D", "-a", "agent"], "agent.log");
-        wait_for(|| sandbox.at("agent").exists().then_some(()));
-        run(&ssh_add, &["-q", "key"]);
-        let vkey = verifier_key(log).to_string();
-        run(&witnessctl, &["add-log", "-db", "w.db", "-origin", ORIGIN]);
-        run(&witnessctl, &["add-key", "-db", "w.db", "-origin", ORIGIN, "-key", &vkey]);
-        let address = free_address();
-        let listen = address.to_string();
-        let key = ["-key", fingerprint, "-name", "w.example", "-ssh-agent", "agent"];
-        let arguments = [&["-db", "w.db", "-listen", &listen][..], &key].concat();
-        let witness = spawn(&litewitness, &arguments, "witness.log");
-        let key = wait_for(|| {
-            let said = fs::read_to_string(sandbox.at("witness.log")).unwrap();
-            VerifierKey::parse(said.split("vkey=").nth(1)?.split_once('\n')?.0).ok()
-        });
-        wait_for(|| TcpStream::connect(address).ok());
-        Some(Litewitness { address, key, _processes: [witness, agent], _sandbox: sandbox })
-    }
-}
-
-/// A process that ends with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// An address that nobody listens at, a moment ago.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

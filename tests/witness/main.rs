@@ -22,10 +22,11 @@ use std::time::Duration;
 
 use sealwax_server::Answered;
 use sealwax_tests::peer;
+use sealwax_tests::server::Server;
 use sealwax_tlog::{AddCheckpoint, SignedNote, VerifierKey};
 use sha2::{Digest as _, Sha256};
 
-use world::{ORIGIN, Server, TOUR, body, http, log_key, note, post, tour, verifier_key, wait_for, witness};
+use world::{ORIGIN, SERVE, TOUR, body, http, log_key, note, post, serve, tour, verifier_key, witness};
 
 #[test]
 fn a_witness_is_made_shown_and_asked_by_a_log() {
@@ -43,7 +44,7 @@ fn a_witness_is_made_shown_and_asked_by_a_log() {
     sandbox.ok(["witness", "add-log", "w", &vkey]);
     sandbox.run(["witness", "add-log", "w", &vkey]).fails(2, ORIGIN);
 
-    let server = Server::start(&sandbox);
+    let server = serve(&sandbox);
     let (answered, kind) =
         http(server.address, "POST", "/add-checkpoint", &body(&log, ORIGIN, 0, 5, 0)).unwrap();
     assert_eq!((answered.status, kind.as_str()), (200, "text/plain; charset=utf-8"));
@@ -65,8 +66,8 @@ fn a_witness_is_made_shown_and_asked_by_a_log() {
     sandbox.run(["witness", "serve", "w", "--listen", "127.0.0.1:0"]).fails(3, "another process holds");
     // It ends when it is told to, with success.
     let mut server = server;
-    assert!(Command::new("kill").arg(server.child.id().to_string()).status().unwrap().success());
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    server.terminate();
+    assert_eq!(server.ended(), Some(0));
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn w08_killed_at_any_moment_a_witness_never_cosigns_two_histories() {
         Some(answer)
     };
     for kill in 0..KILLS {
-        let mut server = Server::start(&sandbox);
+        let mut server = serve(&sandbox);
         let address = server.address;
         let first = *reached.lock().unwrap();
         // What was answered before the kill is still known.
@@ -147,8 +148,7 @@ fn w08_killed_at_any_moment_a_witness_never_cosigns_two_histories() {
             }
             // Multiples of the golden ratio never repeat a phase.
             std::thread::sleep(Duration::from_micros(10_000 + (kill * 618_034) % 80_000));
-            server.child.kill().unwrap();
-            server.child.wait().unwrap();
+            server.kill();
         });
     }
     let answered = answered.into_inner().unwrap();
@@ -172,7 +172,7 @@ fn a_log_collects_cosignatures_from_our_witness() {
     let log = log_key();
     let vkey = verifier_key(&log).to_string();
     sandbox.ok(["witness", "add-log", "w", &vkey]);
-    let server = Server::start(&sandbox);
+    let server = serve(&sandbox);
     let statuses = tour(&key, server.address, &log);
     assert_eq!(statuses, TOUR);
 }
@@ -197,7 +197,7 @@ fn w08_a_failed_flush_gives_no_cosignature_and_ends_the_process() {
     // own whose flush would succeed.
     let inject = "inject=fsync,fdatasync:error=EIO:delay_enter=300000:when=4";
     failing.args(["-e", "trace=fsync,fdatasync", "-e", inject]);
-    let mut server = Server::start_under(failing, &sandbox);
+    let mut server = Server::start(failing, &sandbox, SERVE);
     let address = server.address;
     // Once the process ends, a connection may be refused as well.
     let ask = |old, new| post(address, &body(&log, ORIGIN, old, new, 0)).map_or(0, |answer| answer.status);
@@ -217,11 +217,10 @@ fn w08_a_failed_flush_gives_no_cosignature_and_ends_the_process() {
         false
     });
     assert!(failed, "no flush failed");
-    let ended = wait_for(|| server.child.try_wait().unwrap());
-    assert_eq!(ended.code(), Some(3));
+    assert_eq!(server.ended(), Some(3));
     drop(server);
     // Whatever is stored, the next process goes on from it.
-    let server = Server::start(&sandbox);
+    let server = serve(&sandbox);
     let conflict = post(server.address, &body(&log, ORIGIN, size + 9, size + 9, 0)).unwrap();
     let old = AddCheckpoint::parse_conflict(&conflict.body).unwrap();
     assert!([size, size + 1, size + 3].contains(&old), "{old} after {size}");

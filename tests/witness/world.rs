@@ -1,14 +1,14 @@
 //! A log with several histories, a running witness, HTTP, and what a log does to a witness.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use sealwax_keys::{KeyKind, SecretKey};
 use sealwax_server::{Answered, Cosigners, Failure, Post};
 use sealwax_tests::Sandbox;
+use sealwax_tests::http::request;
+use sealwax_tests::server::Server;
 use sealwax_tlog::{
     AddCheckpoint, Checkpoint, Error, Hash, HashReader, Node, VerifierKey, WitnessPolicy, proof,
 };
@@ -56,78 +56,25 @@ pub(crate) fn body(key: &SecretKey, origin: &str, old_size: u64, size: u64, hist
     AddCheckpoint { old_size, proof, note: note(key, origin, size, history) }.to_bytes()
 }
 
-/// One HTTP request over a connection of its own.
+/// Asks a witness, and gives its answer and the answer's media type.
 pub(crate) fn http(
     address: SocketAddr,
     method: &str,
     path: &str,
     body: &[u8],
 ) -> std::io::Result<(Answered, String)> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body].concat())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let cut = || std::io::Error::other("the answer was cut off");
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(cut)?;
-    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-    let body = answer[end + 4..].to_vec();
-    let header = |name: &str| {
-        let lines = head.lines().filter_map(|line| line.split_once(": "));
-        lines
-            .filter(|(found, _)| *found == name)
-            .map(|(_, value)| value.to_owned())
-            .next()
-            .unwrap_or_default()
-    };
-    if header("content-length").parse().ok() != Some(body.len()) {
-        return Err(cut());
-    }
-    Ok((Answered { status: head[9..12].parse().unwrap(), body }, header("content-type")))
+    let answer = request(address, method, path, "", body)?;
+    let media = answer.header("content-type").to_owned();
+    Ok((Answered { status: answer.status, body: answer.body }, media))
 }
 
 pub(crate) fn post(address: SocketAddr, body: &[u8]) -> std::io::Result<Answered> {
     http(address, "POST", "/add-checkpoint", body).map(|(answered, _)| answered)
 }
 
-/// A running `sealwax witness serve`, killed when dropped.
-pub(crate) struct Server {
-    pub(crate) child: Child,
-    pub(crate) address: SocketAddr,
-}
-
-impl Server {
-    pub(crate) fn start(sandbox: &Sandbox) -> Server {
-        Server::start_under(Command::new("env"), sandbox)
-    }
-
-    /// Starts it through another program, whose arguments end with a command.
-    pub(crate) fn start_under(mut command: Command, sandbox: &Sandbox) -> Server {
-        let serve = sandbox.command(["witness", "serve", "w", "--listen", "127.0.0.1:0", "--json"]);
-        command.arg(serve.get_program()).args(serve.get_args());
-        command
-            .current_dir(sandbox.path())
-            .env("HOME", sandbox.at("home"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said = lines.map(Result::unwrap).find(|line| line.contains("listening")).expect("it starts");
-        let address = said.split('"').nth(3).unwrap().parse().unwrap();
-        Server { child, address }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Serves the witness `w`.
+pub(crate) fn serve(sandbox: &Sandbox) -> Server {
+    Server::start(Command::new("env"), sandbox, SERVE)
 }
 
 /// A sandbox with the witness `w`, and its verifier key.
@@ -186,14 +133,5 @@ pub(crate) fn tour(witness: &VerifierKey, address: SocketAddr, log: &SecretKey) 
     Arc::into_inner(direct).unwrap().statuses.into_inner().unwrap()
 }
 
-/// Looks until it is there, for at most 20 seconds.
-pub(crate) fn wait_for<T>(mut ready: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(value) = ready() {
-            return value;
-        }
-        assert!(started.elapsed() < Duration::from_secs(20), "it does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+/// How the witness `w` is served.
+pub(crate) const SERVE: &[&str] = &["witness", "serve", "w"];

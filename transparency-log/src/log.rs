@@ -1,25 +1,28 @@
-//! The sequencer: opening with recovery, and appending.
+//! The sequencer: creating, committing, publishing.
 //!
-//! This file is long because the order of its steps is the argument for its correctness.
+//! This is one file because the order of its steps is the argument for its correctness; how a log is opened is in
+//! [`recovery`].
+
+mod recovery;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sealwax_attestation::{InclusionProof, TransparencyLogEntry};
-use sealwax_keys::SecretKey;
-use sealwax_tlog::{
-    Checkpoint, EMPTY_ROOT, Hash, NoteSignature, SignedNote, VerifierKey, entries::MAX_ENTRY,
-};
+use sealwax_tlog::{Checkpoint, EMPTY_ROOT, Hash, VerifierKey, entries::MAX_ENTRY};
 
 use crate::anchor::{ANCHOR, Anchor, Anchored, Mode, SqliteAnchor};
-use crate::batch::{Batch, STAGING};
+use crate::batch::Batch;
 use crate::check::{self, Report};
-use crate::error::{Error, Part, Result};
+use crate::error::{Error, Result};
 use crate::frontier::Frontier;
+use crate::key::LogKey;
 use crate::outpost::Outpost;
+use crate::receipt::{NewEntry, Placed, Receipt};
 use crate::storage::{Directory, Storage};
 use crate::tree::{self, CHECKPOINT, Prover};
-use crate::view::{envelope_name, open_checkpoint};
+use crate::view::envelope_name;
+
+pub use recovery::Recovery;
 
 /// A log opened for appending, by its one writer.
 #[derive(Debug)]
@@ -40,106 +43,6 @@ pub struct Guards {
     /// Whether opening leaves a checkpoint that was committed and not published to [`Log::publish`], because it needs
     /// cosignatures; else opening publishes it as it is.
     pub hold: bool,
-}
-
-/// The log's signing key under the log's name.
-#[derive(Debug)]
-pub struct LogKey {
-    secret: SecretKey,
-    verifier: VerifierKey,
-}
-
-/// One entry to append; the caller has checked what it says.
-#[derive(Clone, Copy, Debug)]
-pub struct NewEntry<'a> {
-    /// The canonical bytes that become the leaf, at most 65,535.
-    pub body: &'a [u8],
-    /// The digest that the entry names, of whichever hash, and the bytes to keep under it.
-    ///
-    /// Whether they belong together is for the caller to know. Of several envelopes for one digest the last is kept.
-    pub envelope: Option<(&'a [u8], &'a [u8])>,
-}
-
-/// Where an entry is in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// The entry's position, counted from 0.
-    pub index: u64,
-    /// The entry's leaf hash.
-    pub leaf: Hash,
-    /// Whether the entry was in the log already, or earlier in the same batch.
-    pub existing: bool,
-}
-
-/// The proof that an entry is in the log, complete for a verifier that knows the log's key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The entry's position, counted from 0.
-    pub index: u64,
-    /// The number of entries under the checkpoint.
-    pub size: u64,
-    /// The root that the checkpoint signs.
-    pub root: Hash,
-    /// The entry's leaf hash.
-    pub leaf: Hash,
-    /// The inclusion proof, from the leaf upwards.
-    pub proof: Vec<Hash>,
-    /// The signed note.
-    pub checkpoint: Vec<u8>,
-    /// Whether the entry was in the log already, or earlier in the same batch.
-    pub existing: bool,
-}
-
-impl Receipt {
-    /// Writes the receipt as the entry that a bundle carries; `body` is what was appended, `log` the log's key.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Damaged`] where the note is no text, which no note of a log is.
-    pub fn to_entry(&self, log: &VerifierKey, body: Vec<u8>) -> Result<TransparencyLogEntry> {
-        let checkpoint = String::from_utf8(self.checkpoint.clone())
-            .map_err(|_| Error::damaged(CHECKPOINT, "a checkpoint that is not text"))?;
-        Ok(TransparencyLogEntry {
-            log_index: self.index,
-            log_id: log.log_id().to_vec(),
-            inclusion_proof: InclusionProof {
-                log_index: self.index,
-                root_hash: *self.root.as_bytes(),
-                tree_size: self.size,
-                hashes: self.proof.iter().map(|hash| *hash.as_bytes()).collect(),
-                checkpoint,
-            },
-            canonicalized_body: body,
-        })
-    }
-}
-
-/// What opening or reloading had to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// A committed batch was not, or not known to be, published, and now is.
-    pub published_batch: bool,
-    /// The leaf index did not fit the tree and was rebuilt from the verified tiles.
-    pub rebuilt_index: bool,
-    /// The log comes from a backup, and an outpost confirmed that it is the newest state.
-    pub reconciled: bool,
-}
-
-impl LogKey {
-    /// Names an Ed25519 key by the log's origin, a bare host name, for example `log.example.com`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Tlog`] where the key is not Ed25519, or the origin is empty or has a space, plus or control character.
-    pub fn new(origin: &str, secret: SecretKey) -> Result<LogKey> {
-        let verifier = VerifierKey::from_ed25519(origin, secret.public_key())?;
-        Ok(LogKey { secret, verifier })
-    }
-
-    /// Returns the public half.
-    pub fn verifier(&self) -> &VerifierKey {
-        &self.verifier
-    }
 }
 
 impl Log {
@@ -217,7 +120,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         if storage.read(CHECKPOINT)?.is_some() || !any_entries.is_empty() {
             return Err(Error::Exists { path: tree::TILES.into() });
         }
-        let origin = key.verifier.name().to_owned();
+        let origin = key.verifier().name().to_owned();
         let empty = Checkpoint { origin, size: 0, root: EMPTY_ROOT, extensions: Vec::new() };
         let first = Anchored { size: 0, checkpoint: key.sign(&empty)?, staged: None };
         // Opening publishes the first checkpoint, as it does when a crash comes right here.
@@ -323,7 +226,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     /// stop the log.
     pub fn publish(&mut self, note: &[u8]) -> Result<()> {
         let ready = self.ready()?;
-        let checkpoint = Checkpoint::open(note, &self.key.verifier)?;
+        let checkpoint = Checkpoint::open(note, self.key.verifier())?;
         if !self.key.is_signed_note(note, &ready.note) {
             return Err(Error::damaged(CHECKPOINT, "a note to publish that is not the one that was signed"));
         }
@@ -448,7 +351,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
 
     /// Returns the key that verifies this log's checkpoints.
     pub fn verifier_key(&self) -> &VerifierKey {
-        &self.key.verifier
+        self.key.verifier()
     }
 
     /// Re-hashes the whole log and compares the leaf index with it; see [`LogView::check`](crate::LogView::check).
@@ -528,111 +431,6 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         Ok(())
     }
 
-    /// Reads everything from storage and anchor, finishes a committed batch, and refuses whatever does not fit together.
-    fn recover(&mut self) -> Result<(Ready, Recovery)> {
-        let mut recovery = Recovery::default();
-        let Some(anchored) = self.anchor.load()? else {
-            let published = self.storage.read(CHECKPOINT)?.is_some();
-            let path = ANCHOR.into();
-            return Err(if published { Error::AnchorMissing { path } } else { Error::NotFound { path } });
-        };
-        let mode = self.anchor.mode()?;
-        let checkpoint = open_checkpoint(&anchored.checkpoint, &self.key.verifier, ANCHOR)?;
-        if checkpoint.size != anchored.size {
-            return Err(Error::damaged(ANCHOR, "a size that is not the checkpoint's"));
-        }
-        let mut pending = self.staged(&anchored, &checkpoint)?;
-        let published = match self.published()? {
-            Some(published) if self.key.is_signed_note(&published.note, &anchored.checkpoint) => {
-                if let Some(Pending { name, batch }) = pending.take() {
-                    batch.publish(&self.storage, &name, &published.note)?;
-                    recovery.published_batch = true;
-                }
-                published
-            }
-            None if checkpoint.size == 0 => {
-                self.storage.write(CHECKPOINT, &anchored.checkpoint)?;
-                Published { note: anchored.checkpoint.clone(), checkpoint: checkpoint.clone() }
-            }
-            Some(published) if pending.is_some() => published,
-            other => return Err(disagreement(&checkpoint, other.map(|published| published.checkpoint))),
-        };
-        let frontier = Frontier::load(&self.storage, checkpoint.size, &checkpoint.root)?;
-        tree::check_last_full_tile(&self.storage, &checkpoint)?;
-        if !self.anchor.is_indexed(checkpoint.size)? {
-            let leaves = check::leaves(&self.storage, &checkpoint)?;
-            self.anchor.rebuild(&leaves)?;
-            recovery.rebuilt_index = true;
-        }
-        let note = anchored.checkpoint;
-        let mut ready = Ready { checkpoint, note, frontier, mode, published, pending };
-        recovery.reconciled = self.ask_outposts(&mut ready)?;
-        if let Some(Pending { name, batch }) = ready.pending.take_if(|_| !self.guards.hold) {
-            batch.publish(&self.storage, &name, &ready.note)?;
-            ready.published = Published { note: ready.note.clone(), checkpoint: ready.checkpoint.clone() };
-            recovery.published_batch = true;
-        }
-        // What else is staged belongs to appends that never committed.
-        let waiting = ready.pending.as_ref().map(|pending| pending.name.as_str());
-        for name in self.storage.list(STAGING)?.iter().filter(|name| Some(name.as_str()) != waiting) {
-            self.storage.remove(name)?;
-        }
-        Ok((ready, recovery))
-    }
-
-    /// Puts the batch of the last commit in place again, if it is still staged.
-    fn staged(&self, anchored: &Anchored, checkpoint: &Checkpoint) -> Result<Option<Pending>> {
-        let Some(name) = &anchored.staged else { return Ok(None) };
-        let Some(bytes) = self.storage.read(name)? else { return Ok(None) };
-        let batch = Batch::decode(name, &bytes)?;
-        if (batch.size, batch.root) != (checkpoint.size, checkpoint.root) {
-            return Err(Error::damaged(name, "a staged batch for another checkpoint"));
-        }
-        let published = self.published()?.map(|published| published.checkpoint);
-        if !published.as_ref().is_some_and(|published| batch.touches(published)) {
-            return Err(disagreement(checkpoint, published));
-        }
-        batch.place(&self.storage)?;
-        Ok(Some(Pending { name: name.clone(), batch }))
-    }
-
-    /// Compares the log with what the outposts remember, and brings them up to date. Says whether that reconciled a
-    /// restored log.
-    fn ask_outposts(&mut self, ready: &mut Ready) -> Result<bool> {
-        let mut remembered = false;
-        for outpost in &self.guards.outposts {
-            let Some(known) = outpost.load(&self.key.verifier)? else { continue };
-            let (place, found) = (outpost.place().to_owned(), ready.checkpoint.size);
-            if known.size > found {
-                return Err(Error::Behind { place, known: known.size, found });
-            }
-            if Prover::new(&self.storage, &ready.checkpoint, None).root_at(known.size)? != known.root {
-                return Err(Error::Contradicted { place, size: known.size });
-            }
-            remembered = true;
-        }
-        match ready.mode {
-            Mode::Restored if remembered => self.reconcile(ready).map(|()| true),
-            // An outpost that knows nothing must not learn from a copy that nobody has confirmed.
-            Mode::Restored => Ok(false),
-            Mode::Live | Mode::Frozen => self.tell_outposts(ready).map(|()| false),
-        }
-    }
-
-    fn reconcile(&mut self, ready: &mut Ready) -> Result<()> {
-        self.tell_outposts(ready)?;
-        self.anchor.set_mode(Mode::Live)?;
-        ready.mode = Mode::Live;
-        Ok(())
-    }
-
-    fn tell_outposts(&self, ready: &Ready) -> Result<()> {
-        self.guards
-            .outposts
-            .iter()
-            .try_for_each(|outpost| outpost.store(&ready.checkpoint.origin, &ready.note))
-    }
-
     /// Takes the state out and puts it back only after success, so that every way of failing leaves the log stopped.
     fn change<T>(&mut self, work: impl FnOnce(&mut Self, &mut Ready) -> Result<T>) -> Result<T> {
         let mut ready = match std::mem::replace(&mut self.state, State::Stopped { fatal: false }) {
@@ -650,14 +448,6 @@ impl<S: Storage, A: Anchor> Log<S, A> {
         done
     }
 
-    /// Reads the published checkpoint. The anchor's is by the right key already, so here any other signer is damage.
-    fn published(&self) -> Result<Option<Published>> {
-        let Some(note) = self.storage.read(CHECKPOINT)? else { return Ok(None) };
-        let damaged = |_| Error::damaged(CHECKPOINT, "a checkpoint that does not verify");
-        let checkpoint = Checkpoint::open(&note, &self.key.verifier).map_err(damaged)?;
-        Ok(Some(Published { note, checkpoint }))
-    }
-
     fn ready(&self) -> Result<&Ready> {
         match &self.state {
             State::Ready(ready) => Ok(ready),
@@ -671,26 +461,6 @@ impl<S: Storage, A: Anchor> Log<S, A> {
 
     fn stop(&mut self, error: &Error) {
         self.state = State::Stopped { fatal: error.is_sync_failure() };
-    }
-}
-
-impl LogKey {
-    /// Signs a checkpoint and opens the result, so that nothing is stored which a verifier would refuse.
-    fn sign(&self, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
-        let note = checkpoint.sign(&self.secret)?.to_bytes();
-        if Checkpoint::open(&note, &self.verifier)? != *checkpoint {
-            return Err(Error::damaged(CHECKPOINT, "a checkpoint that changed while it was signed"));
-        }
-        Ok(note)
-    }
-
-    /// Tells whether a note is the one that was signed, byte for byte, with at most others' signatures below the log's one.
-    fn is_signed_note(&self, note: &[u8], signed: &[u8]) -> bool {
-        let own = |line: &&NoteSignature| {
-            line.name() == self.verifier.name() && line.key_id() == self.verifier.key_id()
-        };
-        note.starts_with(signed)
-            && SignedNote::parse(note).is_ok_and(|note| note.signatures().iter().filter(own).count() == 1)
     }
 }
 
@@ -736,21 +506,5 @@ impl Published {
         let proof = prover.prove(index, &leaf)?;
         let Checkpoint { size, root, .. } = self.checkpoint;
         Ok(Receipt { index, size, root, leaf, proof, checkpoint: self.note.clone(), existing })
-    }
-}
-
-/// Says how the published checkpoint and the anchor's disagree.
-fn disagreement(anchored: &Checkpoint, published: Option<Checkpoint>) -> Error {
-    let rolled_back = |older, found_size| Error::RolledBack { older, anchor_size: anchored.size, found_size };
-    match published {
-        None => rolled_back(Part::Tiles, None),
-        Some(published) if published.size < anchored.size => rolled_back(Part::Tiles, Some(published.size)),
-        Some(published) if published.size > anchored.size => rolled_back(Part::Anchor, Some(published.size)),
-        Some(published) if published.root != anchored.root => {
-            Error::Fork { size: anchored.size, anchored: anchored.root, published: published.root }
-        }
-        Some(_) => {
-            Error::damaged(CHECKPOINT, "a checkpoint that is not, byte for byte, the one that was signed")
-        }
     }
 }

@@ -330,10 +330,11 @@ CREATE TABLE term (
     PRIMARY KEY (term, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE indexed (
-    id   INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-    size INTEGER NOT NULL CHECK (size >= 0)
+    id             INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    size           INTEGER NOT NULL CHECK (size >= 0),
+    envelope_bytes INTEGER NOT NULL CHECK (envelope_bytes >= 0)
 ) STRICT;
-INSERT INTO indexed (id, size) VALUES (1, 0);
+INSERT INTO indexed (id, size, envelope_bytes) VALUES (1, 0, 0);
 CREATE TABLE checkpoint (
     size         INTEGER NOT NULL PRIMARY KEY CHECK (size >= 0),
     published_at INTEGER NOT NULL,
@@ -344,6 +345,10 @@ CREATE TABLE envelope (
     position INTEGER NOT NULL CHECK (position >= 0),
     bytes    INTEGER NOT NULL CHECK (bytes >= 0)
 ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER envelope_kept AFTER INSERT ON envelope
+BEGIN UPDATE indexed SET envelope_bytes = envelope_bytes + NEW.bytes; END;
+CREATE TRIGGER envelope_forgotten AFTER DELETE ON envelope
+BEGIN UPDATE indexed SET envelope_bytes = envelope_bytes - OLD.bytes; END;
 PRAGMA user_version = 1;
 COMMIT;
 ";

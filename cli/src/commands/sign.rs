@@ -156,7 +156,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let required = LogRequirement::Required { witnesses: None };
     let verified = authenticate(&written, &root, policy(required), world.now())
         .and_then(|authentic| authentic.confirm(&hashed))
-        .map_err(own_output)?;
+        .map_err(|rejection| target.refused(rejection).unwrap_or_else(own_output))?;
     pending.finish(&text)?;
     print(&verified, existing, &file, options, world)
 }
@@ -278,6 +278,20 @@ impl Target {
         match self {
             Self::Local(instance) => log.origin == instance.origin(),
             Self::Served(served) => served.root.logs.len() == 1,
+        }
+    }
+
+    /// Tells what a served log answered wrongly from what went wrong here, which is handed back.
+    fn refused(&self, rejection: Rejection) -> Result<Error, Rejection> {
+        match (self, rejection) {
+            (
+                Self::Served(served),
+                rejection @ (Rejection::LogEntryMismatch
+                | Rejection::Checkpoint { .. }
+                | Rejection::CheckpointMismatch { .. }
+                | Rejection::InclusionProof),
+            ) => Ok(Error::Unproven { url: served.url.clone(), rejection: Box::new(rejection) }),
+            (_, rejection) => Err(rejection),
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) enum Code {
     InvalidArgument,
     NotFound,
     AlreadyExists,
+    PermissionDenied,
     ResourceExhausted,
     OutOfRange,
     Unimplemented,
@@ -81,6 +82,7 @@ impl IntoResponse for Refusal {
             Code::InvalidArgument => 3,
             Code::NotFound => 5,
             Code::AlreadyExists => 6,
+            Code::PermissionDenied => 7,
             Code::ResourceExhausted => 8,
             Code::OutOfRange => 11,
             Code::Unimplemented => 12,
@@ -122,6 +124,9 @@ pub(crate) fn worth_compressing(
 /// Marks an answer of bytes that shrink.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compressible;
+
+/// Below this many bytes gzip's own frame eats what it saves.
+pub(crate) const SMALL: u64 = 256;
 
 /// For everything that may be another thing a moment later.
 pub(crate) const NEVER: &str = "no-store";

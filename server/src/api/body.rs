@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
-use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
+use http_body_util::LengthLimitError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Site;
 use super::answer::{Code, Refusal};
 
 /// The room for bodies that are being read or worked on. The small ones, which nearly all are, have theirs to themselves, so
@@ -16,8 +15,6 @@ use super::answer::{Code, Refusal};
 pub(crate) struct Room {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
-    /// The largest body, in bytes.
-    largest: usize,
 }
 
 /// A whole body, which gives its room back when it goes.
@@ -30,17 +27,29 @@ impl Room {
     /// Makes room for bodies of at most `largest` bytes, some of those or very many small ones at a time.
     pub(crate) fn new(largest: usize) -> Room {
         let room = |bytes: usize| Arc::new(Semaphore::new(bytes.div_ceil(UNIT)));
-        Room { small: room(SMALL_TOGETHER), large: room(LARGE_TOGETHER.max(largest)), largest }
+        Room { small: room(SMALL_TOGETHER), large: room(LARGE_TOGETHER.max(largest)) }
+    }
+
+    /// Reads a body of at most `most` bytes.
+    pub(super) async fn read(&self, body: Body, most: usize) -> Result<Held, Refusal> {
+        let room = self.take(&body, most)?;
+        let text = to_bytes(body, most).await.map_err(|error| {
+            match error.into_inner().is::<LengthLimitError>() {
+                true => too_large(most),
+                false => Refusal::bad_request("the request's body did not come whole"),
+            }
+        })?;
+        Ok(Held { text, _room: room })
     }
 
     /// Takes the room that a body may need, or says that there is none now.
-    fn take(&self, body: &Body) -> Result<OwnedSemaphorePermit, Refusal> {
+    fn take(&self, body: &Body, most: usize) -> Result<OwnedSemaphorePermit, Refusal> {
         // A body that does not say its length may become as long as any.
-        let declared = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
-        if declared.is_some_and(|bytes| bytes > self.largest) {
-            return Err(self.too_large());
+        let declared = body.size_hint().exact();
+        let bytes = declared.map_or(most, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        if bytes > most {
+            return Err(too_large(most));
         }
-        let bytes = declared.unwrap_or(self.largest);
         let room = if bytes <= SMALL { &self.small } else { &self.large };
         let units = u32::try_from(bytes.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX);
         Arc::clone(room).try_acquire_many_owned(units).map_err(|_| {
@@ -49,23 +58,11 @@ impl Room {
                 .with_header(header::RETRY_AFTER, 1)
         })
     }
-
-    fn too_large(&self) -> Refusal {
-        let what = format!("a request here has at most {} bytes", self.largest);
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::OutOfRange, what)
-    }
 }
 
-impl FromRequest<Site> for Held {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, site: &Site) -> Result<Self, Refusal> {
-        let body = request.into_body();
-        let room = site.room.take(&body)?;
-        // The connection's end and a body that grows too long both end here; only the latter has somebody to tell.
-        let text = to_bytes(body, site.room.largest).await.map_err(|_| site.room.too_large())?;
-        Ok(Held { text, _room: room })
-    }
+fn too_large(most: usize) -> Refusal {
+    let what = format!("a request here has at most {most} bytes");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::OutOfRange, what)
 }
 
 /// What all small bodies, and all others, may take together, in bytes.
@@ -82,30 +79,33 @@ mod tests {
 
     use super::*;
 
+    const MOST: usize = 40 << 20;
+
     fn body(bytes: usize) -> Body {
         Body::from(vec![0; bytes])
     }
 
     #[test]
     fn h04_bodies_take_room_and_give_it_back() {
-        let room = Room::new(40 << 20);
-        let first = room.take(&body(40 << 20)).unwrap();
-        let refused = room.take(&body(30 << 20)).unwrap_err().into_response();
+        let room = Room::new(MOST);
+        let first = room.take(&body(40 << 20), MOST).unwrap();
+        let refused = room.take(&body(30 << 20), MOST).unwrap_err().into_response();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(refused.headers().contains_key(header::RETRY_AFTER));
         // Small ones are still read.
-        let small: Vec<_> = (0..SMALL_TOGETHER / SMALL).map(|_| room.take(&body(SMALL)).unwrap()).collect();
-        assert!(room.take(&body(1)).is_err());
+        let small: Vec<_> =
+            (0..SMALL_TOGETHER / SMALL).map(|_| room.take(&body(SMALL), MOST).unwrap()).collect();
+        assert!(room.take(&body(1), MOST).is_err());
         drop(small);
         drop(first);
-        drop(room.take(&body(30 << 20)).unwrap());
+        drop(room.take(&body(30 << 20), MOST).unwrap());
     }
 
     #[test]
     fn b05_what_is_declared_too_large_is_refused_unread() {
         let room = Room::new(1_000_000);
-        assert!(room.take(&body(1_000_000)).is_ok());
-        let refused = room.take(&body(1_000_001)).unwrap_err().into_response();
+        assert!(room.take(&body(1_000_000), 1_000_000).is_ok());
+        let refused = room.take(&body(1_000_001), 1_000_000).unwrap_err().into_response();
         assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

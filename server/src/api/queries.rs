@@ -199,7 +199,7 @@ pub(super) async fn search(State(site): State<Site>, asked: Asked<Search>) -> Re
             Ok(query.matches(&body, envelope.as_deref()))
         };
         let before = before.unwrap_or(u64::MAX).min(view.checkpoint().size);
-        let lookup = site.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        let lookup = site.lookup(&view)?;
         let page = lookup.find(&query, before, limit, confirm).map_err(|error| Refusal::internal(&error))?;
         drop(lookup);
         let row = |position: &u64| Ok(describe(&view, *position, &view.entry(*position).map_err(beyond)?));
@@ -290,7 +290,7 @@ fn kept(view: &LogView, body: &[u8]) -> Option<Vec<u8>> {
 fn position_of(site: &Site, view: &LogView, leaf: &str) -> Result<u64, Refusal> {
     let wrong = || Refusal::bad_request("a leaf hash is 64 hexadecimal digits");
     let leaf = Hash::from_slice(&hex::decode(leaf).map_err(|_| wrong())?).map_err(|_| wrong())?;
-    let lookup = site.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+    let lookup = site.lookup(view)?;
     let is_it = |position| Ok(Hash::leaf(&view.entry(position)?) == leaf);
     let found = lookup
         .find(&Query::Leaf(leaf.as_bytes()), view.checkpoint().size, MAX_PAGE, is_it)

@@ -2,26 +2,28 @@
 
 use std::sync::PoisonError;
 
-use axum::extract::State;
-use axum::http::{HeaderName, StatusCode};
-use axum::response::Response;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use sealwax_attestation::{Envelope, LoggedEntry};
 use sealwax_keys::HashAlgorithm;
-use sealwax_transparency_log::{Directory, LogView, Query, SearchIndex};
+use sealwax_transparency_log::{Directory, Error as LogError, LogView, Query, SearchIndex};
 use serde_json::json;
 
 use super::answer::{self, Code, Refusal};
-use super::body::Held;
 use super::{Site, blocking};
 use crate::admission::admit;
 use crate::config::Duplicates;
 
 /// `POST /api/v2/log/entries`: verifies every signature, and answers once the entry is durable and published.
-pub(super) async fn entry(State(site): State<Site>, body: Held) -> Result<Response, Refusal> {
-    let text = body.text.clone();
+pub(super) async fn entry(State(site): State<Site>, request: Request) -> Result<Response, Refusal> {
+    let held = site.room.read(request.into_body(), site.submission_bytes).await?;
+    let text = held.text.clone();
     // A large envelope is hashed whole; the small request that nearly all are takes less than handing it over does.
     let admitted = if text.len() > INLINE { blocking(move || Ok(admit(&text))).await? } else { admit(&text) };
     let admitted = admitted.map_err(|refusal| Refusal::bad_request(refusal.to_string()))?;
+    drop(held);
     let receipt = site.sequencer.submit(admitted.body.clone()).await?;
     if receipt.existing && site.duplicates == Duplicates::Conflict {
         let message = format!(
@@ -36,24 +38,37 @@ pub(super) async fn entry(State(site): State<Site>, body: Held) -> Result<Respon
 }
 
 /// `POST /api/sealwax/v1/envelopes`: keeps the envelope behind an entry that is in the log, and no other.
-pub(super) async fn envelope(State(site): State<Site>, body: Held) -> Result<Response, Refusal> {
-    let text = body.text.clone();
+pub(super) async fn envelope(State(site): State<Site>, request: Request) -> Result<Response, Refusal> {
     let settings = &site.envelopes;
     if !settings.keep {
         let what = "this log keeps no envelopes";
         return Err(Refusal::new(StatusCode::NOT_FOUND, Code::Unimplemented, what));
     }
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > settings.max_bytes {
-        let what = format!("an envelope here has at most {} bytes", settings.max_bytes);
-        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::OutOfRange, what));
-    }
+    let largest = usize::try_from(settings.max_bytes).unwrap_or(usize::MAX);
+    let held = site.room.read(request.into_body(), largest).await?;
     let most = settings.max_total;
-    blocking(move || keep(&site, &text, most)).await
+    blocking(move || keep(&site, &held.text, most)).await
+}
+
+/// Refuses what a page in somebody's browser sends: it would reach a log that its author cannot (attack H12).
+pub(super) async fn not_from_a_page(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        let what = "this log takes nothing from web pages";
+        return Refusal::new(StatusCode::FORBIDDEN, Code::PermissionDenied, what).into_response();
+    }
+    next.run(request).await
 }
 
 fn keep(site: &Site, text: &[u8], most: u64) -> Result<Response, Refusal> {
     let envelope = Envelope::from_text(text).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    let failed = |error| Refusal::internal(&error);
+    let failed = |error: LogError| {
+        let refusal = Refusal::internal(&error);
+        // The system may now show an envelope that is not stored, to whoever sends it again (attack S05).
+        if error.is_sync_failure() {
+            site.fatal.end(error);
+        }
+        refusal
+    };
     let view = site.view();
     let storage = Directory::reader(&site.directory);
     let mut index = site.index.lock().unwrap_or_else(PoisonError::into_inner);

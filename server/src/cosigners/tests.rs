@@ -68,9 +68,7 @@ impl World {
         let mut policy = format!("log {key}\n");
         for name in ["A", "B", "C"] {
             let directory = tempfile::tempdir().unwrap();
-            Witness::create(directory.path()).unwrap();
-            let secret = SecretKey::generate(KeyKind::Ed25519).unwrap();
-            let witness = Witness::open(directory.path(), name, secret, std::slice::from_ref(&key)).unwrap();
+            let witness = crate::testing::witness(directory.path(), name, &key);
             policy.push_str(&format!("witness {name} {} https://{name}.example/\n", witness.verifier_key()));
             witnesses.insert(name.to_owned(), (witness, directory));
         }
@@ -95,6 +93,12 @@ impl World {
     /// Forgets what is remembered, as a new start does.
     fn restart(&self) {
         self.cosigners.sizes.lock().unwrap().clear();
+        self.rested();
+    }
+
+    /// Lets a while pass, after which everyone is asked.
+    fn rested(&self) {
+        self.cosigners.away.lock().unwrap().clear();
     }
 
     fn answer(&self, name: &str, canned: Result<Answered, String>) {
@@ -159,6 +163,7 @@ fn one_witness_of_three_may_fail_in_any_way() {
     ];
     for (size, (answer, text)) in (1..).zip(canned) {
         world.answer("B", answer);
+        world.rested();
         let collected = world.collect(size, 0);
         collected.quorum.as_ref().unwrap();
         assert_eq!(collected.failures.len(), 1);
@@ -171,6 +176,7 @@ fn one_witness_of_three_may_fail_in_any_way() {
     assert!(matches!(collected.quorum, Err(Error::QuorumNotMet { cosigned, .. }) if cosigned == ["C"]));
     // And they catch up.
     world.network.canned.lock().unwrap().clear();
+    world.rested();
     assert!(world.collect(21, 0).failures.is_empty());
 }
 
@@ -235,6 +241,7 @@ fn a_proof_that_cannot_be_made_stops_nobody_else() {
     world.answer("B", Err("no route".to_owned()));
     world.collect(4, 0).quorum.unwrap();
     world.network.canned.lock().unwrap().clear();
+    world.rested();
     let prove = |old| {
         if old == 3 {
             Err("no tile")
@@ -270,4 +277,29 @@ fn k09_a_policy_with_the_log_s_own_key_or_for_other_logs_is_refused() {
         Err(BadPolicy::OtherLog { origin: "log.example".to_owned() })
     );
     new(format!("log {other}\nlog {key}\nquorum none\n")).unwrap();
+}
+
+#[test]
+fn a_witness_that_is_away_holds_up_one_commit_and_is_asked_again_where_it_is_needed() {
+    let world = World::new();
+    world.answer("A", Err("timed out".to_owned()));
+    let collected = world.collect(3, 0);
+    assert!(collected.quorum.is_ok() && matches!(failure(&collected, "A"), Failure::Unreachable(_)));
+    world.asked();
+
+    // The other two make the quorum.
+    let collected = world.collect(4, 0);
+    assert!(collected.quorum.is_ok() && collected.failures.is_empty());
+    assert_eq!(world.asked(), [("B".to_owned(), 3), ("C".to_owned(), 3)]);
+
+    // Without one of them, the one that rests is needed.
+    world.answer("B", Ok(Answered { status: 500, body: Vec::new() }));
+    let collected = world.collect(5, 0);
+    assert!(matches!(collected.quorum, Err(Error::QuorumNotMet { .. })));
+    assert_eq!(world.asked().iter().filter(|(name, _)| name == "A").count(), 1);
+    world.network.canned.lock().unwrap().remove("A");
+    assert!(world.collect(5, 0).quorum.is_ok());
+    assert!(world.asked().iter().any(|(name, _)| name == "A"), "it came back where it was needed");
+    world.collect(6, 0);
+    assert!(world.asked().iter().any(|(name, _)| name == "A"), "and rests no more");
 }

@@ -21,11 +21,9 @@ struct World {
 impl World {
     fn new() -> World {
         let directory = tempfile::tempdir().unwrap();
-        Witness::create(directory.path()).unwrap();
         let log = SecretKey::generate(KeyKind::Ed25519).unwrap();
-        let secret = SecretKey::generate(KeyKind::Ed25519).unwrap();
-        let logs = [VerifierKey::from_ed25519(ORIGIN, log.public_key()).unwrap()];
-        let witness = Witness::open(directory.path(), "w.example", secret, &logs).unwrap();
+        let log_key = VerifierKey::from_ed25519(ORIGIN, log.public_key()).unwrap();
+        let witness = crate::testing::witness(directory.path(), "w.example", &log_key);
         let key = witness.verifier_key().clone();
         let router = router(Arc::new(witness), Arc::new(Notify::new()));
         World { log, key, router, directory }

@@ -71,13 +71,13 @@ impl SearchIndex {
         )
     }
 
-    /// Sums up the lengths of all kept envelopes, in bytes; takes time in proportion to their number.
+    /// Returns the length of all kept envelopes together, in bytes.
     ///
     /// # Errors
     ///
     /// Those of every function here.
     pub fn envelope_bytes(&self) -> Result<u64> {
-        let bytes = self.value("read", "SELECT coalesce(sum(bytes), 0) FROM envelope", [])?;
+        let bytes = self.value("read", "SELECT envelope_bytes FROM indexed", [])?;
         self.unsigned(bytes)
     }
 

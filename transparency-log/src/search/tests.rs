@@ -1,3 +1,5 @@
+//! This is one file because every test uses the small log at its head.
+
 use sealwax_attestation::{DsseEntry, DsseSignature, Envelope, HashedRekord, LoggedEntry, Verifier};
 use sealwax_keys::{Certificate, HashAlgorithm, Scheme};
 use sealwax_tlog::entries;

@@ -1,4 +1,6 @@
 //! Copies of a log: grown, interrupted, lied to, and made into a log again.
+//!
+//! This is one file because all of it tells one story: a copy that follows a log through everything a log can do.
 
 use std::cell::{Cell, RefCell};
 use std::io;
