@@ -100,12 +100,12 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
     };
     let (stop, stopped) = watch::channel(false);
     let fatal = Fatal { stop: stop.clone(), failure: Arc::default() };
-    let ended = stop.clone();
+    let ending = fatal.clone();
     let pool = config.log.pool;
     // Asking witnesses and opening the index block; nobody is served yet.
     let (handle, thread) = tokio::task::spawn_blocking(move || {
         sequencer.confirm()?;
-        sequencer.start(pool, ended)
+        sequencer.start(pool, &ending)
     })
     .await
     .map_err(|_| Error::Runtime(std::io::Error::other("the sequencer panicked")))??;
@@ -146,7 +146,7 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
     }
 }
 
-/// Ends the server for what a request met outside the sequencer.
+/// Ends the server before it is told to, and says why.
 #[derive(Clone)]
 pub(crate) struct Fatal {
     stop: watch::Sender<bool>,
@@ -156,6 +156,10 @@ pub(crate) struct Fatal {
 impl Fatal {
     pub(crate) fn end(&self, error: sealwax_transparency_log::Error) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.stop();
+    }
+
+    fn stop(&self) {
         let _ = self.stop.send(true);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A lone entry is sequenced at once; while a commit is under way others gather, and share the next one. What has been
 //! answered is durable and published. After a failed write everything in memory is dropped and read anew from disk before
-//! the next commit; after a failed flush the process must end, and says so through `fatal`.
+//! the next commit; after a failed flush the process must end.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
@@ -14,8 +14,9 @@ use sealwax_tlog::{Checkpoint, VerifierKey};
 use sealwax_transparency_log::{
     Directory, Error as LogError, Log, LogView, Mode, NewEntry, Published, Receipt, SearchIndex, TileCache,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
+use crate::Fatal;
 use crate::clock;
 use crate::cosigners::{Collected, Cosigners, Failure};
 use crate::error::Error;
@@ -85,11 +86,11 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    /// Starts the thread. It ends when every [`Handle`] is gone, or by itself with what `fatal` then holds.
+    /// Starts the thread. It ends when every [`Handle`] is gone, or by itself, and then the server does too.
     pub(crate) fn start(
         mut self,
         pool: usize,
-        fatal: watch::Sender<bool>,
+        fatal: &Fatal,
     ) -> Result<(Handle, JoinHandle<Result<(), Error>>), Error> {
         let key = self.log.verifier_key().clone();
         let cache = Arc::new(TileCache::default());
@@ -103,12 +104,14 @@ impl Sequencer {
             index: Arc::clone(&self.index),
             storage: Directory::reader(&self.directory),
             history: self.history,
+            fatal: fatal.clone(),
         };
         let to_index = indexer.start()?;
         let mut worker = Worker { sequencer: self, key, cache, published, submissions, to_index };
         worker.announce()?;
+        let ending = Ending(fatal.clone());
         let thread = Builder::new().name("sequencer".to_owned()).spawn(move || {
-            let _ending = Ending(fatal);
+            let _ending = ending;
             worker.run()
         });
         Ok((handle, thread.map_err(Error::Runtime)?))
@@ -180,11 +183,11 @@ impl Sequencer {
 }
 
 /// Tells whoever waits for the server to stop, however the sequencer's thread ends: also by a panic.
-struct Ending(watch::Sender<bool>);
+struct Ending(Fatal);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let _ = self.0.send(true);
+        self.0.stop();
     }
 }
 
@@ -313,11 +316,12 @@ impl Worker {
 
 /// The thread that keeps the search index: behind the answers, because SQLite now and then takes long to write.
 ///
-/// The index is a convenience that can be made anew. Failing is told, and no reason to stop.
+/// The index is a convenience that can be made anew: failing is told, and no reason to stop, unless it was a flush that failed.
 struct Indexer {
     index: Arc<Mutex<SearchIndex>>,
     storage: Directory,
     history: usize,
+    fatal: Fatal,
 }
 
 impl Indexer {
@@ -329,6 +333,9 @@ impl Indexer {
                 let waiting: Vec<Published> = std::iter::once(first).chain(published.try_iter()).collect();
                 if let Err(error) = self.add(&waiting) {
                     tracing::error!(%error, "the search index is behind; `sealwax log rebuild-index` makes it anew");
+                    if error.is_sync_failure() {
+                        return self.fatal.end(error);
+                    }
                 }
             }
         };
