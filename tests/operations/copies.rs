@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sealwax_tests::server::Server;
 use sealwax_tests::{Sandbox, copy_tree, files_below};
 
-use crate::world::{Server, settings, sign, signed, size};
+use crate::world::{settings, sign, signed, size};
 
 fn flip(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
@@ -22,9 +23,10 @@ fn flip(path: &Path) {
 fn a_served_log_is_mirrored_while_it_grows_and_the_copy_is_checked() {
     let sandbox = signed(3);
     sandbox.ok(["instance", "export", "public"]);
-    let server = Server::start(&sandbox);
+    let server = Server::serve(&sandbox);
+    let url = server.url();
     let root = ["--trusted-root", "public/trusted_root.json"];
-    let mirror = |code| sandbox.json(code, ["log", "mirror", &server.url, "copy", root[0], root[1]]);
+    let mirror = |code| sandbox.json(code, ["log", "mirror", &url, "copy", root[0], root[1]]);
     assert_eq!(mirror(0)["new_entries"], 3);
     assert_eq!(mirror(0)["new_entries"], 0);
 
@@ -33,7 +35,7 @@ fn a_served_log_is_mirrored_while_it_grows_and_the_copy_is_checked() {
     let model = other.model("m");
     other.ok(["key", "generate", "key.pem"]);
     let trusted = sandbox.at("public/trusted_root.json");
-    let arguments = ["sign", "m", "--key", "key.pem", "--instance", &server.url, "--trusted-root"];
+    let arguments = ["sign", "m", "--key", "key.pem", "--instance", &url, "--trusted-root"];
     other.ok(arguments.iter().map(AsRef::as_ref).chain([trusted.as_os_str()]));
     assert!(model.join("model.sig").exists());
     let grown = mirror(0);
@@ -47,6 +49,10 @@ fn a_served_log_is_mirrored_while_it_grows_and_the_copy_is_checked() {
     assert_eq!((&sound["verdict"], &sound["entries"]), (&"sound".into(), &4.into()));
     let run = sandbox.ok(["log", "fsck"]);
     assert!(run.stderr.contains("in use") && run.stdout.contains("entries/s"), "{run:?}");
+    // The instance's log has its own key.
+    for command in ["fsck", "watch"] {
+        sandbox.run(["log", command, root[0], root[1]]).fails(2, "another log");
+    }
     // The server holds the log for what changes it.
     for arguments in [&["log", "rebuild-index"][..], &["log", "prune", "--keep", "1MiB"], &["log", "freeze"]]
     {
@@ -60,16 +66,17 @@ fn a_served_log_is_mirrored_while_it_grows_and_the_copy_is_checked() {
 fn a_mirror_believes_only_the_key_that_was_given() {
     let sandbox = signed(2);
     sandbox.ok(["instance", "export", "public"]);
-    let server = Server::start(&sandbox);
+    let server = Server::serve(&sandbox);
+    let url = server.url();
     let other = signed(1);
     other.ok(["instance", "export", "public"]);
     let foreign = other.at("public/trusted_root.json").display().to_string();
-    sandbox.run(["log", "mirror", &server.url, "copy"]).fails(2, "which key");
-    sandbox.run(["log", "mirror", &server.url, "copy", "--trusted-root", &foreign]).fails(2, "does not have");
+    sandbox.run(["log", "mirror", &url, "copy"]).fails(2, "which key");
+    sandbox.run(["log", "mirror", &url, "copy", "--trusted-root", &foreign]).fails(2, "does not have");
     let vkey = "log.example+00000000+AA==";
-    sandbox.run(["log", "mirror", &server.url, "copy", "--log-key", vkey]).fails(2, "the log's key");
+    sandbox.run(["log", "mirror", &url, "copy", "--log-key", vkey]).fails(2, "the log's key");
     let vkey = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx";
-    sandbox.run(["log", "mirror", &server.url, "copy", "--log-key", vkey]).fails(4, "not signed by");
+    sandbox.run(["log", "mirror", &url, "copy", "--log-key", vkey]).fails(4, "not signed by");
     sandbox.run(["log", "mirror", "localhost", "copy", "--log-key", vkey]).fails(2, "URL");
     // Nobody is there.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -127,9 +134,10 @@ fn w11_a_mirror_keeps_the_proof_that_its_log_has_two_pasts() {
     copy_tree(&sandbox.instance().join("log"), &older);
     sign(&sandbox, 100);
     let mirror = |code| {
-        let server = Server::start(&sandbox);
+        let server = Server::serve(&sandbox);
+        let url = server.url();
         let root = ["--trusted-root", "public/trusted_root.json"];
-        sandbox.json(code, ["log", "mirror", &server.url, "copy", root[0], root[1]])
+        sandbox.json(code, ["log", "mirror", &url, "copy", root[0], root[1]])
     };
     mirror(0);
     // The whole directory is put back, and nothing outside remembers.
@@ -150,7 +158,7 @@ fn w11_a_mirror_keeps_the_proof_that_its_log_has_two_pasts() {
 fn s18_a_backup_made_while_the_log_is_served_is_whole_and_has_no_secret() {
     let sandbox = signed(3);
     settings(&sandbox, "listen = '127.0.0.1:0'\n");
-    let server = Server::start(&sandbox);
+    let server = Server::serve(&sandbox);
     let first = sandbox.json(0, ["log", "backup", "b"]);
     assert_eq!((&first["logs"][0]["entries"], &first["logs"][0]["new_statements"]), (&3.into(), &3.into()));
     drop(server);
@@ -175,6 +183,27 @@ fn s18_a_backup_made_while_the_log_is_served_is_whole_and_has_no_secret() {
     let other = signed(1);
     let backup = backup.display().to_string();
     other.run(["log", "backup", &backup]).fails(4, "not signed by");
+}
+
+#[test]
+fn s18_backups_made_while_others_sign_are_whole() {
+    let sandbox = signed(1);
+    let signing = std::sync::atomic::AtomicBool::new(true);
+    let mut backups = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            (100..130).for_each(|number| sign(&sandbox, number));
+            signing.store(false, Ordering::SeqCst);
+        });
+        while signing.load(Ordering::SeqCst) {
+            sandbox.ok(["log", "backup", "b"]);
+            sandbox.ok(["log", "fsck", "b/log", "--trusted-root", "b/trusted_root.json"]);
+            backups += 1;
+        }
+    });
+    assert!(backups > 1, "{backups}");
+    assert_eq!(sandbox.json(0, ["log", "backup", "b"])["logs"][0]["entries"], 31);
+    assert_eq!(files_below(&sandbox.at("b/log/envelopes")).len(), 31);
 }
 
 #[test]

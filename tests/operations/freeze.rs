@@ -4,10 +4,11 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use sealwax_tests::server::Server;
 use sealwax_tests::{Run, Sandbox, copy_tree, files_below};
 use serde_json::Value;
 
-use crate::world::{Server, settings, sign, signed, size};
+use crate::world::{settings, sign, signed, size};
 
 fn origin(sandbox: &Sandbox) -> String {
     sandbox.json(0, ["instance", "show"])["log"]["origin"].as_str().unwrap().to_owned()
@@ -76,27 +77,25 @@ fn the_next_log_signs_and_both_are_trusted_served_and_backed_up() {
     sandbox.run(["log", "freeze", "--next", "--origin", "No Host"]).fails(2, "origin");
     assert_eq!(trusted_root(&sandbox), root);
 
-    let server = Server::start(&sandbox);
-    sandbox.ok(["instance", "export", "public", "--url", &server.url]);
+    let server = Server::serve(&sandbox);
+    let url = server.url();
+    sandbox.ok(["instance", "export", "public", "--url", &url]);
     let config: Value =
         serde_json::from_slice(&fs::read(sandbox.at("public/signing_config.json")).unwrap()).unwrap();
     let urls: Vec<_> = config["rekorTlogUrls"].as_array().unwrap().iter().collect();
-    assert_eq!(urls[0]["url"], format!("{}/shards/{old}", server.url));
+    assert_eq!(urls[0]["url"], format!("{}/shards/{old}", url));
     assert!(urls[0]["validFor"]["end"].is_string() && urls[1]["validFor"]["end"].is_null(), "{config}");
-    assert_eq!(urls[1]["url"], *server.url);
-    for (number, (url, entries)) in [
-        (format!("{}/shards/{old}", server.url), 2),
-        (format!("{}/shards/{old}/api/v2", server.url), 2),
-        (server.url.clone(), 1),
-    ]
-    .into_iter()
-    .enumerate()
+    assert_eq!(urls[1]["url"], *url);
+    for (number, (url, entries)) in
+        [(format!("{}/shards/{old}", url), 2), (format!("{}/shards/{old}/api/v2", url), 2), (url.clone(), 1)]
+            .into_iter()
+            .enumerate()
     {
         let copy = format!("copy{number}");
         let arguments = ["log", "mirror", &url, &copy, "--trusted-root", "public/trusted_root.json"];
         assert_eq!(sandbox.json(0, arguments)["entries"], entries);
     }
-    let nowhere = format!("{}/shards/third.example", server.url);
+    let nowhere = format!("{}/shards/third.example", url);
     let arguments = ["log", "mirror", &nowhere, "copy9", "--trusted-root", "public/trusted_root.json"];
     sandbox.run(arguments).fails(3, "no checkpoint");
     drop(server);

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use sealwax_tests::server::Server;
 use sealwax_tests::{Sandbox, copy_tree};
 
-use crate::world::{Server, settings, sign, signed, size};
+use crate::world::{settings, sign, signed, size};
 
 fn log(sandbox: &Sandbox) -> PathBuf {
     sandbox.instance().join("log")
@@ -42,10 +43,11 @@ fn s08_a_restored_log_that_nobody_vouches_for_does_not_sign() {
     sandbox.ok(["verify", "m"]);
 
     // Served, it is read and takes nothing either.
-    let server = Server::start(&sandbox);
+    let server = Server::serve(&sandbox);
+    let url = server.url();
     sandbox.ok(["key", "generate", "key.pem"]);
     let root = sandbox.instance().join("trusted_root.json");
-    let arguments = ["sign", "m", "--signature", "fourth.sig", "--key", "key.pem", "--instance", &server.url];
+    let arguments = ["sign", "m", "--signature", "fourth.sig", "--key", "key.pem", "--instance", &url];
     let arguments = arguments.iter().map(AsRef::as_ref).chain(["--trusted-root".as_ref(), root.as_os_str()]);
     let refused = sandbox.run(arguments);
     assert!(refused.code == Some(3) && !sandbox.at("fourth.sig").exists(), "{refused:?}");
@@ -78,9 +80,9 @@ fn s10_a_backup_that_the_anchor_confirms_signs_on_and_extends_what_was_handed_ou
     let sandbox = with_anchor();
     sandbox.ok(["instance", "export", "public"]);
     let mirror = |code| {
-        let server = Server::start(&sandbox);
-        sandbox
-            .json(code, ["log", "mirror", &server.url, "copy", "--trusted-root", "public/trusted_root.json"])
+        let server = Server::serve(&sandbox);
+        let url = server.url();
+        sandbox.json(code, ["log", "mirror", &url, "copy", "--trusted-root", "public/trusted_root.json"])
     };
     mirror(0);
     sandbox.ok(["log", "backup", "b"]);
@@ -144,7 +146,7 @@ fn s07_a_damaged_backup_changes_nothing() {
 fn a_log_is_restored_only_beside_its_keys_and_while_nobody_holds_it() {
     let sandbox = signed(2);
     sandbox.ok(["log", "backup", "b"]);
-    let server = Server::start(&sandbox);
+    let server = Server::serve(&sandbox);
     sandbox.run(["log", "restore", "b", "--replace"]).fails(3, "another process");
     drop(server);
     // The backup of one instance is not the log of another.

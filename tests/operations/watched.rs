@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
+use sealwax_tests::server::Server;
 use sealwax_tests::{Run, Sandbox, copy_tree};
 use serde_json::Value;
 
-use crate::world::{Server, sign, signed};
+use crate::world::{sign, signed};
 
 /// Starts to watch, and returns once that has begun.
 fn watch(sandbox: &Sandbox, arguments: &[&str]) -> Child {
@@ -44,23 +45,23 @@ fn what_is_appended_is_shown_as_it_comes() {
 
     // Over HTTP, with somebody who leaves no statement beside the log.
     sandbox.ok(["instance", "export", "public"]);
-    let server = Server::start(&sandbox);
+    let server = Server::serve(&sandbox);
+    let url = server.url();
     let trusted = ["--trusted-root", "public/trusted_root.json"];
-    let far = watch(&sandbox, &[&server.url, "--count", "1", "--json", trusted[0], trusted[1]]);
+    let far = watch(&sandbox, &[&url, "--count", "1", "--json", trusted[0], trusted[1]]);
     sandbox.ok(["key", "generate", "key.pem"]);
     sandbox.write("m/f", "200");
-    let arguments = ["sign", "m", "--key", "key.pem", "--instance", &server.url, "--unlisted"];
+    let arguments = ["sign", "m", "--key", "key.pem", "--instance", &url, "--unlisted"];
     sandbox.ok(arguments.iter().chain(&trusted));
     let rows = lines(far);
     assert_eq!((rows.len(), &rows[0]["index"], &rows[0]["model"]), (1, &3.into(), &Value::Null));
-    let again =
-        sandbox.ok(["log", "watch", &server.url, "--from", "0", "--count", "4", trusted[0], trusted[1]]);
+    let again = sandbox.ok(["log", "watch", &url, "--from", "0", "--count", "4", trusted[0], trusted[1]]);
     assert_eq!(
         again.stdout.lines().filter(|line| line.contains("SHA256:") && line.ends_with(" m")).count(),
         3
     );
-    sandbox.run(["log", "watch", &server.url]).fails(2, "which key");
-    sandbox.run(["log", "watch", &server.url, "--from", "5", trusted[0], trusted[1]]).fails(3, "5");
+    sandbox.run(["log", "watch", &url]).fails(2, "which key");
+    sandbox.run(["log", "watch", &url, "--from", "5", trusted[0], trusted[1]]).fails(3, "5");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! An instance that signs one small model after the other, and its server.
+//! An instance that signs one small model after the other.
 
 use std::fs;
 
@@ -24,17 +24,4 @@ pub(crate) fn size(sandbox: &Sandbox) -> u64 {
 /// Writes the server's settings.
 pub(crate) fn settings(sandbox: &Sandbox, text: &str) {
     fs::write(sandbox.instance().join("serve.toml"), text).unwrap();
-}
-
-/// A running `sealwax serve`, killed when dropped.
-pub(crate) struct Server {
-    pub(crate) url: String,
-    _running: sealwax_tests::server::Server,
-}
-
-impl Server {
-    pub(crate) fn start(sandbox: &Sandbox) -> Server {
-        let running = sealwax_tests::server::Server::serve(sandbox);
-        Server { url: running.started["url"].as_str().unwrap().to_owned(), _running: running }
-    }
 }

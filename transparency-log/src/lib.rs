@@ -22,14 +22,16 @@
 //! 5. The checkpoint is signed, and verified.
 //! 6. **The commit**: one SQLite transaction replaces the last checkpoint, which must be the one built upon, and names the
 //!    staged file.
-//! 7. The staged tiles are put in place, the checkpoint last.
-//! 8. Proofs are built from what is stored, verified against the signed checkpoint, and returned.
+//! 7. Outposts, if there are any, are told, and the staged tiles are put in place.
+//! 8. The checkpoint is published, with the cosignatures that the caller collected meanwhile ([`Log::publish`]).
+//! 9. Proofs are built from what is stored, verified against the signed checkpoint, and returned.
 //!
-//! A crash before the commit: nothing happened. After it: opening repeats step 7. Any failure on the way drops everything
-//! in memory. What is not here: signatures on entries are checked by the caller before; there is no HTTP, no clock and no
-//! thread.
+//! A crash before the commit: nothing happened. After it: opening repeats steps 7 and 8. Any failure on the way drops
+//! everything in memory. What is not here: signatures on entries are checked by the caller before; there is no HTTP, no clock
+//! and no thread.
 //!
-//! What no local check can notice is a copy of the *whole* directory, anchor included, put back in place.
+//! What no check inside can notice is a copy of the *whole* directory, anchor included, put back in place: that takes an
+//! [`Outpost`] or a witness.
 
 #![warn(clippy::missing_errors_doc)]
 

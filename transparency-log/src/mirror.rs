@@ -137,7 +137,9 @@ pub fn restore(
     let staged = (checkpoint.size > 0).then(|| format!("{STAGING}/{}-restored", checkpoint.size));
     let first = Anchored { size: checkpoint.size, checkpoint: own, staged };
     let mode = if frozen { Mode::Frozen } else { Mode::Restored };
-    SqliteAnchor::create(&directory.join(ANCHOR))?.initialise(&first, mode)?;
+    let mut anchor = SqliteAnchor::create(&directory.join(ANCHOR))?;
+    anchor.rebuild(&check::leaves(&storage, &checkpoint)?)?;
+    anchor.initialise(&first, mode)?;
     Ok((mirrored, unusable))
 }
 

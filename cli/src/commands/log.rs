@@ -88,6 +88,15 @@ impl Trust {
         let what = "which key signs that log? give --log-key VKEY or --trusted-root FILE, from its operator";
         self.key(note)?.ok_or_else(|| Error::Usage(what.to_owned()))
     }
+
+    /// Refuses a key for the instance's log, which has its own.
+    fn unused(&self) -> Result<(), Error> {
+        if self.log_key.is_none() && self.trusted_root.is_none() {
+            return Ok(());
+        }
+        let what = "--log-key and --trusted-root are for another log, which must be named";
+        Err(Error::Usage(what.to_owned()))
+    }
 }
 
 /// The origin that a checkpoint claims, cut short: it comes from outside and only selects among what is trusted.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use sealwax_tlog::{Checkpoint, Tile, VerifierKey};
 use sealwax_transparency_log::{
-    Action, Directory, Error, Guards, Log, LogView, Mirrored, Mode, Outpost, Result, Storage, copy_envelopes,
-    from_directory, mirror, restore,
+    Action, Directory, Error, Guards, Log, LogView, Mirrored, Mode, Outpost, Recovery, Result, Storage,
+    copy_envelopes, from_directory, mirror, restore,
 };
 
 use crate::world::{
@@ -447,7 +447,8 @@ fn s08_a_restored_log_signs_only_when_an_outpost_confirms_it() {
     // Nobody vouches for it: it can be read and not written, however often it is opened.
     let world = restored();
     for _ in 0..2 {
-        let (mut log, _) = world.open().unwrap();
+        let (mut log, recovery) = world.open().unwrap();
+        assert_eq!(recovery, Recovery::default());
         assert_clean(&log);
         let refused = log.append(&[sealwax_transparency_log::NewEntry { body: b"x", envelope: None }]);
         assert!(matches!(refused, Err(Error::NotLive { mode: Mode::Restored })));

@@ -35,24 +35,26 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
             (directory.clone(), key.name().to_owned(), report.map_err(failed)?)
         }
         None => {
+            options.trust.unused()?;
             let instance = Instance::open(&world.instance_dir()?)?;
             (instance.log_path(), instance.origin().to_owned(), own(&instance, world)?)
         }
     };
-    let seconds = world.now().duration_since(started).as_secs_f64();
+    let took = world.now().duration_since(started);
     let Report { size, files, damage } = report;
     if !damage.is_empty() {
         return Err(Error::LogDamaged { path, damage });
     }
-    let rate = u32::try_from(size).map_or(f64::INFINITY, f64::from) / seconds.max(1e-6);
-    let what = format!("{origin}, {}, {}, {rate:.0} entries/s", count(size, "entry"), count(files, "file"));
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(0).max(1);
+    let rate = size.saturating_mul(1_000) / milliseconds;
+    let what = format!("{origin}, {}, {}, {rate} entries/s", count(size, "entry"), count(files, "file"));
     world.terminal.result(Tone::Good, "sound", &what)?;
     world.terminal.json(&json!({
         "verdict": "sound",
         "origin": origin,
         "entries": size,
         "files": files,
-        "seconds": seconds,
+        "seconds": took.as_secs_f64(),
     }))
 }
 

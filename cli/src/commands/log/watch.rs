@@ -1,5 +1,6 @@
 //! `sealwax log watch`: what is appended, as it comes.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let Some(log) = &options.log else {
+        options.trust.unused()?;
         let instance = Instance::open(&world.instance_dir()?)?;
         let key = instance.own_log()?.verifier_key();
         let key = key.map_err(|source| Error::TrustedRoot { path: instance.trusted_root_path(), source })?;
@@ -55,8 +57,13 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let remote = RemoteLog::new(log, world)?;
     let note = remote.fetch("checkpoint").map_err(Error::Network)?;
     let key = options.trust.required(&note.unwrap_or_default())?;
+    // A log of other software may not know the question; it is not asked for ever.
+    let answers = Cell::new(true);
     let envelope = |digest: &[u8]| {
-        remote.fetch(&format!("api/sealwax/v1/envelopes/{}", hex::encode(digest))).ok().flatten()
+        let name = format!("api/sealwax/v1/envelopes/{}", hex::encode(digest));
+        let answer = answers.get().then(|| remote.fetch(&name))?;
+        answers.set(answer.is_ok());
+        answer.ok().flatten()
     };
     follow(Path::new(log), &|name| remote.fetch(name), &envelope, key, options, world)
 }
