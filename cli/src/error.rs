@@ -386,7 +386,9 @@ fn log_misbehaves(error: &LogError) -> bool {
 
 fn log_hint(error: &LogError) -> Option<&'static str> {
     Some(match error {
-        LogError::Busy { .. } => "wait for the other sealwax to finish and run the same command again",
+        LogError::Busy { .. } => {
+            "wait for the other sealwax to finish and run the same command again; while the log is served, sign with --instance URL"
+        }
         LogError::Damaged { .. } => {
             "nothing was signed; `sealwax log fsck` names all damage; restore it from a backup of the same log"
         }

@@ -258,6 +258,9 @@ impl Instance {
         let key = self.log_key(world)?;
         let path = self.log_path();
         let wait = |tries: u32| {
+            if tries == NOTICED {
+                world.terminal.say(Tone::Plain, "waiting ", "another sealwax holds the log");
+            }
             world.pause();
             tries < patience
         };
@@ -365,5 +368,7 @@ const SERVER_SETTINGS: &str = "serve.toml";
 /// The largest policy or trusted root that is read, in bytes.
 pub(crate) const MAX_SETTINGS: u64 = 4 << 20;
 
+/// After how many tries the person is told: half a second.
+const NOTICED: u32 = 25;
 /// Twenty milliseconds each: half a minute.
 pub(crate) const LOCK_TRIES: u32 = 1_500;

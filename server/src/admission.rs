@@ -127,7 +127,8 @@ fn unreadable(error: &Error) -> Refusal {
         Some("") => "invalid type, must be either hashedrekord or dsse",
         _ => "invalid request",
     };
-    Refusal::new(message, error)
+    // What concerns the whole document has no path in front of it.
+    Refusal::new(message, error.to_string().trim_start_matches(": "))
 }
 
 const INVALID_REKORD: &str = "invalid hashedrekord request";

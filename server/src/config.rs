@@ -166,7 +166,11 @@ impl Config {
     ///
     /// [`Error::Config`] with the line for what is not TOML, an unknown key, or a value outside its range.
     pub fn parse(text: &str) -> Result<Config, Error> {
-        let config: Config = toml::from_str(text).map_err(|error| Error::Config(error.to_string()))?;
+        let config: Config = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count().saturating_add(1);
+            Error::Config(format!("line {line}: {}", error.message()))
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -282,7 +286,7 @@ mod tests {
     fn i02_what_is_not_a_setting_is_refused_with_its_line() {
         for (text, part) in [
             ("lisen = '127.0.0.1:1'", "lisen"),
-            ("[log]\nduplicate = 'proof'", "duplicate"),
+            ("[log]\nduplicate = 'proof'", "line 2: "),
             ("[log]\nduplicates = 'no'", "duplicates"),
             ("[witnesses]\nrequire = false", "policy"),
             ("[log]\npool = 0", "log.pool"),
@@ -291,7 +295,7 @@ mod tests {
             ("[tls]\ncertificate = 'x'", "key"),
         ] {
             let Err(Error::Config(message)) = Config::parse(text) else { panic!("{text}") };
-            assert!(message.contains(part), "{text}: {message}");
+            assert!(message.contains(part) && !message.contains('\n'), "{text}: {message}");
         }
     }
 
