@@ -195,6 +195,8 @@ impl Config {
         if self.limits.header_seconds == 0 || self.limits.request_seconds == 0 {
             return wrong("limits.header_seconds and limits.request_seconds are at least 1");
         }
+        // Metrics have no TLS of their own.
+        self.metrics.listen.map_or(Ok(()), |own| Listen::check_plain(own, false, self.plain_http))?;
         Listen::check_plain(self.listen, self.tls.is_some(), self.plain_http)
     }
 
@@ -293,6 +295,16 @@ mod tests {
             ("[limits]\nrequest_seconds = 0", "request_seconds"),
             ("listen = 'nowhere'", "listen"),
             ("[tls]\ncertificate = 'x'", "key"),
+            ("[tls]\ncertificate = 'x'\nkey = 'y'\nkeys = 'z'", "keys"),
+            ("[envelopes]\nkept = true", "kept"),
+            ("[witnesses]\npolicy = 'x'\nrequired = false", "required"),
+            ("[limits]\nconnection = 1", "connection"),
+            ("[metrics]\nlisten_on = '127.0.0.1:1'", "listen_on"),
+            ("[messages]\njsonl = true", "jsonl"),
+            ("[log]\nbatch = 0", "log.batch"),
+            ("[limits]\nconnections = 0", "limits.connections"),
+            ("[limits]\nsubmission_bytes = 0", "limits.submission_bytes"),
+            ("[limits]\nheader_seconds = 0", "header_seconds"),
         ] {
             let Err(Error::Config(message)) = Config::parse(text) else { panic!("{text}") };
             assert!(message.contains(part) && !message.contains('\n'), "{text}: {message}");
@@ -305,5 +317,19 @@ mod tests {
         assert!(Config::parse("listen = '0.0.0.0:80'\nplain_http = true").is_ok());
         let tls = "listen = '0.0.0.0:443'\n[tls]\ncertificate = 'c'\nkey = 'k'";
         assert_eq!(Config::parse(tls).unwrap().public_url(), "https://0.0.0.0:443");
+        // Metrics are plain HTTP always.
+        let metrics = "[metrics]\nlisten = '0.0.0.0:9100'";
+        assert!(Config::parse(metrics).is_err());
+        assert!(Config::parse(&format!("{tls}\n{metrics}")).is_err());
+        assert!(Config::parse(&format!("plain_http = true\n{metrics}")).is_ok());
+        assert!(Config::parse("[metrics]\nlisten = '127.0.0.1:9100'").is_ok());
+    }
+
+    #[test]
+    fn the_largest_body_is_the_larger_of_what_may_come() {
+        let largest = |text| Config::parse(text).unwrap().largest_body();
+        assert_eq!(largest("limits.submission_bytes = 5\nenvelopes.max_bytes = 7"), 7);
+        assert_eq!(largest("limits.submission_bytes = 8\nenvelopes.max_bytes = 7"), 8);
+        assert_eq!(largest("limits.submission_bytes = 5\nenvelopes = { keep = false, max_bytes = 7 }"), 5);
     }
 }

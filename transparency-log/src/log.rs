@@ -178,9 +178,10 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     ///
     /// # Errors
     ///
-    /// [`Error::EntryTooLarge`], [`Error::NotLive`] and [`Error::Unpublished`] before anything was written; [`Error::Poisoned`] where an earlier failure stopped the log; [`Error::Overtaken`] where another writer
-    /// signed in between; [`Error::Damaged`] where what is stored, or the index, does not lead to the signed root; and
-    /// those of storage, anchor and outposts. All but the first three stop the log.
+    /// [`Error::EntryTooLarge`], [`Error::NotLive`] and [`Error::Unpublished`] before anything was written;
+    /// [`Error::Poisoned`] where an earlier failure stopped the log; [`Error::Overtaken`] where another writer signed in
+    /// between; [`Error::Damaged`] where what is stored, or the index, does not lead to the signed root; and those of
+    /// storage, anchor and outposts. All but the first three stop the log.
     pub fn commit(&mut self, entries: &[NewEntry<'_>]) -> Result<Vec<Placed>> {
         for (position, entry) in entries.iter().enumerate() {
             if entry.body.len() > MAX_ENTRY {

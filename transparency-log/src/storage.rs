@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -142,7 +142,7 @@ impl Directory {
 impl Storage for Directory {
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.root.join(name);
-        match std::fs::read(&path) {
+        match read_regular(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::io(Action::Read, &path, source)),
@@ -215,6 +215,18 @@ impl Storage for Directory {
             .map_err(|error| Error::io(Action::Read, &self.root, error.into()))?;
         Ok(Some(state.f_bavail.saturating_mul(state.f_frsize)))
     }
+}
+
+/// Reads a regular file. A copy of a log may come from anywhere: a FIFO in it would make who opens it wait, a device never end.
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Creates, fills and flushes a file that must not exist.

@@ -108,4 +108,22 @@ mod tests {
         let refused = room.take(&body(1_000_001), 1_000_000).unwrap_err().into_response();
         assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
+
+    #[tokio::test]
+    async fn b05_what_does_not_say_its_length_is_cut_off_and_takes_as_much_room_as_any() {
+        use http_body_util::BodyExt as _;
+
+        // Mapped frames may have any length, so this one declares none.
+        let silent = |bytes: usize| Body::new(body(bytes).map_frame(|frame| frame));
+        assert_eq!(silent(1).size_hint().exact(), None);
+        let room = Room::new(1_000_000);
+        let held = room.read(silent(1_000_000), 1_000_000).await.unwrap();
+        assert_eq!(held.text.len(), 1_000_000);
+        let refused = room.read(silent(1_000_001), 1_000_000).await.err().unwrap().into_response();
+        assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+
+        let room = Room::new(MOST);
+        let _first = room.take(&silent(1), MOST).unwrap();
+        assert!(room.take(&silent(1), MOST).is_err(), "two of the largest are more than there is room for");
+    }
 }

@@ -76,6 +76,9 @@ fn s08_a_batch_with_a_right_hash_and_wrong_structure_does_not_decode() {
     }
     let (name, bytes) = named(&[content, &[0]].concat());
     assert!(Batch::decode(&name, &bytes).is_err());
+    // A file of another version, or of something else.
+    let (name, bytes) = named(&[b"sealwax batch 2\n", &content[16..]].concat());
+    assert!(Batch::decode(&name, &bytes).is_err());
     // A path outside the tiles cannot be named.
     let at = content.windows(4).position(|bytes| bytes == b"tile").unwrap();
     let mut elsewhere = content.to_vec();

@@ -96,7 +96,7 @@ impl<S: Storage, A: Anchor> Log<S, A> {
     /// Compares the log with what the outposts remember, and brings them up to date. Says whether that reconciled a
     /// restored log.
     fn ask_outposts(&mut self, ready: &mut Ready) -> Result<bool> {
-        let mut remembered = false;
+        let mut confirmed = false;
         for outpost in &self.guards.outposts {
             let Some(known) = outpost.load(self.key.verifier())? else { continue };
             let (place, found) = (outpost.place().to_owned(), ready.checkpoint.size);
@@ -106,11 +106,13 @@ impl<S: Storage, A: Anchor> Log<S, A> {
             if Prover::new(&self.storage, &ready.checkpoint, None).root_at(known.size)? != known.root {
                 return Err(Error::Contradicted { place, size: known.size });
             }
-            remembered = true;
+            // Outposts are written before anything is published, so one that knows less was not asked when this was
+            // signed, and has nothing to say of what came after it.
+            confirmed |= known.size == found;
         }
         match ready.mode {
-            Mode::Restored if remembered => self.reconcile(ready).map(|()| true),
-            // An outpost that knows nothing must not learn from a copy that nobody has confirmed.
+            Mode::Restored if confirmed => self.reconcile(ready).map(|()| true),
+            // An outpost that knows less must not learn from a copy that nobody has confirmed.
             Mode::Restored => Ok(false),
             Mode::Live | Mode::Frozen => self.tell_outposts(ready).map(|()| false),
         }

@@ -24,6 +24,23 @@ fn blobs_are_written_replaced_listed_and_removed() {
 }
 
 #[test]
+fn b10_what_is_no_file_is_neither_waited_for_nor_read() {
+    let (_folder, directory) = directory();
+    directory.write("tiles/x", b"x").unwrap();
+    let planted = directory.root.join("tiles/planted");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &planted, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let endless = directory.root.join("tiles/endless");
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+    for name in ["tiles/planted", "tiles/endless"] {
+        assert!(matches!(directory.read(name), Err(Error::Io { action: Action::Read, .. })), "{name}");
+        // Written over, never through.
+        directory.write(name, b"y").unwrap();
+        assert_eq!(directory.read(name).unwrap().unwrap(), b"y");
+    }
+}
+
+#[test]
 fn the_folder_of_partial_tiles_goes_with_the_last_of_them_and_comes_back() {
     let (_folder, directory) = directory();
     for _ in 0..2 {

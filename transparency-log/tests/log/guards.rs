@@ -208,13 +208,17 @@ fn s08_a_restored_log_signs_only_when_somebody_outside_confirms_it() {
     assert!(recovery.rebuilt_index && !recovery.reconciled);
     assert!(matches!(try_append(&mut log, 5..6), Err(Error::NotLive { mode: Mode::Restored })));
     assert_clean(&log);
-    // A witness's word does it, and it lasts.
+    drop(log);
+    // A witness's word does it, and it lasts. An outpost that knew nothing learns it at once.
+    std::fs::remove_dir_all(unguarded.outside()).unwrap();
+    let (mut log, _) = unguarded.open_guarded(false).unwrap();
     log.reconciled().unwrap();
+    assert_eq!(remembered(&unguarded), 5);
     append(&mut log, 5..6);
     drop(log);
     append(&mut unguarded.open().unwrap().0, 6..7);
 
-    // An outpost that knows the same, or less, confirms; one that knows nothing does not, and learns nothing.
+    // An outpost that knows the same confirms; one that knows nothing does not, and learns nothing.
     let confirmed = world.copy();
     restore(&confirmed);
     assert!(confirmed.open_guarded(false).unwrap().1.reconciled);
@@ -227,6 +231,15 @@ fn s08_a_restored_log_signs_only_when_somebody_outside_confirms_it() {
         assert!(!recovery.reconciled);
         assert_eq!(log.mode().unwrap(), Mode::Restored);
         assert!(!alone.outside().join(format!("{ORIGIN}.checkpoint")).exists());
+    }
+    // Nor does one that knows less: it was not asked when the rest was signed, nor when more was.
+    let stale = world.copy();
+    append(&mut stale.open().unwrap().0, 5..7);
+    restore(&stale);
+    for _ in 0..2 {
+        let (log, recovery) = stale.open_guarded(false).unwrap();
+        assert_eq!((recovery.reconciled, log.mode().unwrap()), (false, Mode::Restored));
+        assert_eq!(remembered(&stale), 5);
     }
     // One that knows more refuses.
     append(&mut world.open_guarded(false).unwrap().0, 5..9);

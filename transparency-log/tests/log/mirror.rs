@@ -421,6 +421,12 @@ fn envelopes_are_copied_once_and_only_if_they_fit() {
     let (copied, damage) = copy_envelopes(&source, &target, &envelope_fits).unwrap();
     assert_eq!((copied, damage.len()), (0, 1));
     assert!(damage[0].path.ends_with(&bad));
+    // Nor one that fits its digest and is not where that digest's is looked for.
+    source.remove(&format!("envelopes/{}/{bad}", &bad[..2])).unwrap();
+    let good = hex::encode(digest(b"entry 7"));
+    source.write(&format!("envelopes/{}/{}", &good[..2], good.to_uppercase()), b"entry 7").unwrap();
+    let (copied, damage) = copy_envelopes(&source, &target, &envelope_fits).unwrap();
+    assert_eq!((copied, damage.len()), (0, 1));
 }
 
 #[test]
