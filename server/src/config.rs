@@ -168,8 +168,9 @@ impl Config {
     pub fn parse(text: &str) -> Result<Config, Error> {
         let config: Config = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let line = before.matches('\n').count().saturating_add(1);
-            Error::Config(format!("line {line}: {}", error.message()))
+            let line = before.matches('\n').count();
+            let shown = text.lines().nth(line).unwrap_or_default().trim();
+            Error::Config(format!("line {}, `{shown}`: {}", line.saturating_add(1), error.message()))
         })?;
         config.check()?;
         Ok(config)
@@ -288,7 +289,7 @@ mod tests {
     fn i02_what_is_not_a_setting_is_refused_with_its_line() {
         for (text, part) in [
             ("lisen = '127.0.0.1:1'", "lisen"),
-            ("[log]\nduplicate = 'proof'", "line 2: "),
+            ("[log]\nduplicate = 'proof'", "line 2, `duplicate"),
             ("[log]\nduplicates = 'no'", "duplicates"),
             ("[witnesses]\nrequire = false", "policy"),
             ("[log]\npool = 0", "log.pool"),
