@@ -266,10 +266,12 @@ fn w02_s10_a_log_does_not_go_on_with_another_history_than_its_witnesses_saw() {
     // While nobody can tell, another history begins.
     scene.stop(0);
     scene.stop(1);
-    let server = Server::serve(&scene.sandbox);
+    let mut server = Server::serve(&scene.sandbox);
     proven(&server.submit(&signer.rekord(b"another")), &key);
-    drop(server);
+    // As soon as one can, it ends, and does not start again.
     scene.resume(0);
+    assert_eq!(server.submit(&signer.rekord(b"more")).status, 503);
+    assert_eq!(server.ended(), Some(4), "{}", server.said());
     let (code, said) = refused_start(&scene.sandbox, &["serve"]);
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("the witness W0") && said.contains("keep it as evidence"), "{said}");
