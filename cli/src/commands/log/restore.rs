@@ -82,7 +82,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         let what = match (confirms, &config.witnesses) {
             (_, Some(_)) => "it signs again once the witnesses confirm its size: start `sealwax serve`",
             (true, None) => {
-                "the directory of log.anchor does not know this log, or an older state of it, so it does not sign yet"
+                "it does not sign yet: the directory of log.anchor knows nothing of this log, or only an older state"
             }
             (false, None) => {
                 "it does not sign yet: entries that are not in the backup may have been handed out; \
