@@ -407,7 +407,9 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
         LogError::NotLive { .. } => {
             "it can be read and verified; `sealwax log freeze --next` starts the next shard"
         }
-        LogError::Unpublished => "start `sealwax serve` with the witnesses, which publishes it",
+        LogError::Unpublished => {
+            "start `sealwax serve`, with the witnesses where it has any, which publishes it"
+        }
         LogError::Contradicted { .. } => {
             "stop using this log, and keep it as evidence; a mirror keeps both signed notes in evidence/, which prove it to anybody"
         }

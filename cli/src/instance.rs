@@ -184,7 +184,8 @@ impl Instance {
         let own = self.server_settings_path();
         let path = match named {
             Some(path) => path,
-            None if own.is_file() => &own,
+            // Only where there is nothing at all: a link that leads nowhere would take the guards away unnoticed.
+            None if own.symlink_metadata().is_ok() => &own,
             None => return Ok(Config::default()),
         };
         let text = files::read_capped(path, MAX_SETTINGS)?;
@@ -239,7 +240,9 @@ impl Instance {
     /// # Errors
     /// Those of the log.
     pub(crate) fn idle_log(&self, world: &World) -> Result<Log, Error> {
-        let hold = needs_witnesses(&self.settings(None)?);
+        let config = self.settings(None)?;
+        // What a crash left unpublished is published by who first tells the anchor and the witnesses.
+        let hold = needs_witnesses(&config) || config.log.anchor.is_some();
         self.guarded_log(Guards { outposts: Vec::new(), hold }, 1, world)
     }
 

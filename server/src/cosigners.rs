@@ -37,11 +37,20 @@ pub struct Answered {
 /// The witnesses of a policy, and how far each one is.
 pub struct Cosigners {
     policy: WitnessPolicy,
+    log: VerifierKey,
     post: Arc<dyn Post>,
     /// The size that each witness cosigned last, by its name, as far as it is known.
     sizes: Mutex<BTreeMap<String, u64>>,
     /// The witnesses that could not be reached when they were last asked, and when that was.
     away: Mutex<BTreeMap<String, Instant>>,
+}
+
+/// What has come so far.
+struct Tally {
+    note: SignedNote,
+    /// The log, and the witnesses that have answered now.
+    answered: Vec<VerifierKey>,
+    failures: Vec<(String, Failure)>,
 }
 
 /// A witness and its URL.
@@ -68,9 +77,9 @@ pub enum BadPolicy {
 /// What the witnesses answered about one checkpoint.
 #[derive(Debug)]
 pub struct Collected {
-    /// The note with every cosignature that came.
+    /// The note with every cosignature that came, and those that it had already.
     pub note: Vec<u8>,
-    /// Whether these are enough for the policy.
+    /// Whether those that came now are enough for the policy. What the note had says nothing of what was seen since.
     pub quorum: Result<(), sealwax_tlog::Error>,
     /// The witnesses that were asked and did not cosign, by their names in the policy, and why.
     pub failures: Vec<(String, Failure)>,
@@ -135,7 +144,7 @@ impl Cosigners {
         if !policy.logs().is_empty() && !policy.logs().iter().any(same) {
             return Err(BadPolicy::OtherLog { origin: log.name().to_owned() });
         }
-        Ok(Cosigners { policy, post, sizes: Mutex::default(), away: Mutex::default() })
+        Ok(Cosigners { policy, log: log.clone(), post, sizes: Mutex::default(), away: Mutex::default() })
     }
 
     /// Asks every witness that has a URL, all at once, to cosign a checkpoint, and waits for the last answer.
@@ -152,30 +161,35 @@ impl Cosigners {
         note: &[u8],
         prove: &(dyn Fn(u64) -> Result<Vec<Hash>, E> + Sync),
     ) -> Result<Collected, sealwax_tlog::Error> {
-        let mut note = SignedNote::parse(note)?;
+        let note = SignedNote::parse(note)?;
         let size = Checkpoint::parse(note.text())?.size;
         let asked = self.policy.witnesses().filter_map(|witness| Some((witness, witness.url.as_deref()?)));
         let (resting, ready): (Vec<Asked<'_>>, Vec<Asked<'_>>) =
             asked.partition(|(witness, _)| self.is_resting(&witness.name));
-        let mut failures = Vec::new();
-        self.ask_all(&ready, &mut note, size, prove, &mut failures);
-        if self.policy.quorum_met(&note).is_err() {
-            self.ask_all(&resting, &mut note, size, prove, &mut failures);
+        let mut tally = Tally { note, answered: vec![self.log.clone()], failures: Vec::new() };
+        self.ask_all(&ready, size, prove, &mut tally);
+        if self.quorum(&tally).is_err() {
+            self.ask_all(&resting, size, prove, &mut tally);
         }
-        let quorum = self.policy.quorum_met(&note).map(|_| ());
-        Ok(Collected { note: note.to_bytes(), quorum, failures })
+        let quorum = self.quorum(&tally);
+        Ok(Collected { note: tally.note.to_bytes(), quorum, failures: tally.failures })
     }
 
-    /// Asks witnesses at the same time and adds what they answer to the note.
+    fn quorum(&self, tally: &Tally) -> Result<(), sealwax_tlog::Error> {
+        let mut now = tally.note.clone();
+        now.keep_only(&tally.answered);
+        self.policy.quorum_met(&now).map(|_| ())
+    }
+
+    /// Asks witnesses at the same time and adds what they answer to the tally.
     fn ask_all<E: fmt::Display>(
         &self,
         asked: &[Asked<'_>],
-        note: &mut SignedNote,
         size: u64,
         prove: &(dyn Fn(u64) -> Result<Vec<Hash>, E> + Sync),
-        failures: &mut Vec<(String, Failure)>,
+        tally: &mut Tally,
     ) {
-        let bytes = note.to_bytes();
+        let bytes = tally.note.to_bytes();
         let answers: Vec<Result<Vec<u8>, Failure>> = thread::scope(|scope| {
             let threads: Vec<_> = asked
                 .iter()
@@ -194,11 +208,15 @@ impl Cosigners {
         });
         for ((witness, _), answer) in asked.iter().zip(answers) {
             self.rest(&witness.name, matches!(answer, Err(Failure::Unreachable(_))));
-            let added = answer
-                .and_then(|lines| note.add_cosignature(&lines, &witness.key).map_err(Failure::BadAnswer));
+            let added = answer.and_then(|lines| {
+                tally.note.add_cosignature(&lines, &witness.key).map_err(Failure::BadAnswer)
+            });
             match added {
-                Ok(_) => self.remember(&witness.name, size),
-                Err(failure) => failures.push((witness.name.clone(), failure)),
+                Ok(_) => {
+                    self.remember(&witness.name, size);
+                    tally.answered.push(witness.key.clone());
+                }
+                Err(failure) => tally.failures.push((witness.name.clone(), failure)),
             }
         }
     }

@@ -88,13 +88,12 @@ pub(crate) struct Sequencer {
 impl Sequencer {
     /// Starts the thread. It ends when every [`Handle`] is gone, or by itself, and then the server does too.
     pub(crate) fn start(
-        mut self,
+        self,
         pool: usize,
         fatal: &Fatal,
     ) -> Result<(Handle, JoinHandle<Result<(), Error>>), Error> {
         let key = self.log.verifier_key().clone();
         let cache = Arc::new(TileCache::default());
-        self.publish()?;
         let view = open_view(&self.directory, &key, &cache)?;
         self.metrics.size(view.checkpoint().size);
         let published = Arc::new(RwLock::new(Arc::new(view)));
@@ -385,3 +384,34 @@ fn open_view(
 const IDLE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use sealwax_tlog::EMPTY_ROOT;
+    use sealwax_transparency_log::Part;
+
+    use super::*;
+
+    #[test]
+    fn s10_a_contradiction_ends_the_process_and_what_may_pass_does_not() {
+        let (place, path) = (|| "elsewhere".to_owned(), PathBuf::new);
+        for error in [
+            LogError::Damaged { what: "", path: place() },
+            LogError::RolledBack { older: Part::Tiles, anchor_size: 2, found_size: Some(1) },
+            LogError::AnchorMissing { path: path() },
+            LogError::Fork { size: 1, anchored: EMPTY_ROOT, published: EMPTY_ROOT },
+            LogError::Overtaken,
+            LogError::Behind { place: place(), known: 2, found: 1 },
+            LogError::Contradicted { place: place(), size: 1 },
+            LogError::WrongKey { key: place() },
+            LogError::Poisoned { fatal: true },
+        ] {
+            assert!(must_end(&error), "{error}");
+        }
+        for error in
+            [LogError::Poisoned { fatal: false }, LogError::Busy { path: path() }, LogError::Unpublished]
+        {
+            assert!(!must_end(&error), "{error}");
+        }
+    }
+}

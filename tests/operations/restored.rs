@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sealwax_tests::server::Server;
+use sealwax_tests::server::{Server, instance, open_log};
 use sealwax_tests::{Sandbox, copy_tree};
+use sealwax_transparency_log::NewEntry;
 
 use crate::world::{settings, sign, signed, size};
 
@@ -111,6 +112,42 @@ fn s08_a_local_signature_is_written_to_the_anchor_too() {
     // An anchor that is not mounted stops signing before a model is hashed.
     fs::rename(sandbox.at("elsewhere"), sandbox.at("unmounted")).unwrap();
     sandbox.run(["sign", "m"]).fails(2, "log.anchor");
+}
+
+#[test]
+fn s10_what_a_crash_left_unpublished_is_published_once_the_anchor_knows_it() {
+    let sandbox = instance("");
+    fs::create_dir(sandbox.at("elsewhere")).unwrap();
+    settings(&sandbox, &format!("[log]\nanchor = '{}'\n", sandbox.at("elsewhere").display()));
+    (0..3).for_each(|number| sign(&sandbox, number));
+    let known = fs::read_dir(sandbox.at("elsewhere")).unwrap().next().unwrap().unwrap().path();
+    let known = || fs::read_to_string(&known).unwrap().lines().nth(1).unwrap().parse::<u64>().unwrap();
+    // A crash between the commit and the anchor.
+    let mut log = open_log(&sandbox);
+    log.commit(&[NewEntry { body: b"x", envelope: None }]).unwrap();
+    drop(log);
+    // Work that asks no anchor publishes nothing either.
+    for work in ["fsck", "rebuild-index"] {
+        sandbox.ok(["log", work]);
+        assert_eq!((size(&sandbox), known()), (3, 3), "{work}");
+    }
+    sandbox.run(["log", "freeze"]).fails(3, "not yet published");
+    sign(&sandbox, 12);
+    assert_eq!((size(&sandbox), known()), (5, 5));
+    sandbox.ok(["log", "freeze"]);
+}
+
+#[test]
+fn s10_settings_that_lead_nowhere_are_not_the_defaults() {
+    let sandbox = with_anchor();
+    let settings = sandbox.instance().join("serve.toml");
+    fs::rename(&settings, sandbox.at("mounted.toml")).unwrap();
+    std::os::unix::fs::symlink(sandbox.at("mounted.toml"), &settings).unwrap();
+    sign(&sandbox, 12);
+    fs::rename(sandbox.at("mounted.toml"), sandbox.at("unmounted.toml")).unwrap();
+    sandbox.write("m/f", "13");
+    sandbox.run(["sign", "m"]).fails(3, "serve.toml");
+    sandbox.run(["log", "fsck"]).fails(3, "serve.toml");
 }
 
 #[test]

@@ -76,3 +76,24 @@ fn w11_who_watches_notices_that_the_log_was_put_back() {
     fs::copy(sandbox.at("older/tiles/checkpoint"), log.join("tiles/checkpoint")).unwrap();
     assert_eq!(watching.wait_with_output().unwrap().status.code(), Some(4));
 }
+
+#[test]
+fn s07_a_statement_that_is_another_entry_s_names_no_model() {
+    let sandbox = Sandbox::new();
+    for name in ["first", "second"] {
+        sandbox.write("m/f", name);
+        sandbox.ok(["sign", "m", "--name", name]);
+    }
+    let shown = || sandbox.ok(["log", "watch", "--from", "0", "--count", "2"]).stdout;
+    assert!(shown().contains("first") && shown().contains("second"), "{}", shown());
+    let folders = fs::read_dir(sandbox.instance().join("log/envelopes")).unwrap();
+    let kept: Vec<_> = folders
+        .flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap())
+        .map(|file| file.unwrap().path())
+        .collect();
+    let [one, two] = &kept[..] else { panic!("{kept:?}") };
+    fs::rename(one, sandbox.at("one")).unwrap();
+    fs::rename(two, one).unwrap();
+    fs::rename(sandbox.at("one"), two).unwrap();
+    assert!(!shown().contains("first") && !shown().contains("second"), "{}", shown());
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sealwax_tests::server::{ENTRIES, Server, Signer, instance, set};
+use sealwax_tests::server::{ENTRIES, Server, Signer, instance, refused_start, set};
 use sealwax_tests::{Run, Sandbox, http, peer};
 use serde_json::{Value, json};
 
@@ -308,6 +308,23 @@ pub(crate) fn with_tls(operator: &Sandbox, settings: &str) -> Option<PathBuf> {
     assert!(made.status.success(), "{made:?}");
     set(operator, &format!("[tls]\ncertificate = 'tls.pem'\nkey = 'tls.key'\n{settings}"));
     Some(operator.instance().join("tls.pem"))
+}
+
+#[test]
+fn h11_what_was_typed_is_checked_as_settings_are() {
+    let operator = instance("");
+    let (code, said) = refused_start(&operator, &["serve", "--listen", "0.0.0.0:0"]);
+    assert!(code != Some(0) && said.contains("plain HTTP"), "{code:?} {said}");
+}
+
+#[test]
+fn k01_a_tls_key_that_others_can_read_is_refused() {
+    let operator = instance("");
+    let Some(_) = with_tls(&operator, "") else { return };
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(operator.instance().join("tls.key"), open).unwrap();
+    let (code, said) = refused_start(&operator, &["serve"]);
+    assert!(code == Some(2) && said.contains("tls.key"), "{code:?} {said}");
 }
 
 #[test]

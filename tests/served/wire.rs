@@ -259,7 +259,17 @@ fn s13_more_than_may_wait_is_told_to_come_back() {
 fn what_is_not_there_is_refused_in_the_same_shape() {
     let sandbox = instance("[limits]\nsubmission_bytes = 10000\n");
     let server = Server::serve(&sandbox);
-    for path in ["/", "/api", "/api/v2/log", "/api/v2/log/entries/0", "/api/v1/log/entries", "/tile", "/x"] {
+    for path in [
+        "/",
+        "/api",
+        "/api/v2/log",
+        "/api/v2/log/entries/0",
+        "/api/v1/log/entries",
+        "/tile",
+        "/x",
+        "/shards/%FF/checkpoint",
+        "/shards/%FF/tile/0/000",
+    ] {
         refused(&http::get(server.address, path), 404, 5, "");
     }
     for (method, path) in [

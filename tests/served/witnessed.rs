@@ -230,6 +230,54 @@ fn s08_s10_a_witness_remembers_what_a_restored_log_forgot() {
 }
 
 #[test]
+fn s08_a_restored_log_signs_again_once_enough_witnesses_confirm_it() {
+    for require in [true, false] {
+        let mut scene = Scene::new("all", require);
+        let (key, signer) = (log_key(&scene.sandbox), Signer::new());
+        let server = Server::serve(&scene.sandbox);
+        proven(&server.submit(&signer.rekord(b"first")), &key);
+        drop(server);
+        scene.sandbox.ok(["log", "backup", "b"]);
+        fs::remove_dir_all(scene.sandbox.instance().join("log")).unwrap();
+        scene.sandbox.ok(["log", "restore", "b"]);
+        scene.stop(0);
+        if require {
+            assert_eq!(refused_start(&scene.sandbox, &["serve"]).0, Some(3));
+        } else {
+            let server = Server::serve(&scene.sandbox);
+            assert_eq!(server.submit(&signer.rekord(b"second")).status, 503, "one of two is too few");
+        }
+        scene.resume(0);
+        let server = Server::serve(&scene.sandbox);
+        proven(&server.submit(&signer.rekord(b"second")), &key);
+        assert_eq!(scene.cosigned(&server), (2, 2));
+    }
+}
+
+#[test]
+fn w02_s10_a_log_does_not_go_on_with_another_history_than_its_witnesses_saw() {
+    let mut scene = Scene::new("1", false);
+    let (key, signer) = (log_key(&scene.sandbox), Signer::new());
+    keep(&scene.sandbox);
+    let server = Server::serve(&scene.sandbox);
+    proven(&server.submit(&signer.rekord(b"first")), &key);
+    drop(server);
+    put_back(&scene.sandbox);
+    // While nobody can tell, another history begins.
+    scene.stop(0);
+    scene.stop(1);
+    let mut server = Server::serve(&scene.sandbox);
+    proven(&server.submit(&signer.rekord(b"another")), &key);
+    // As soon as one can, it ends, and does not start again.
+    scene.resume(0);
+    assert_eq!(server.submit(&signer.rekord(b"more")).status, 503);
+    assert_eq!(server.ended(), Some(4), "{}", server.said());
+    let (code, said) = refused_start(&scene.sandbox, &["serve"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("the witness W0") && said.contains("keep it as evidence"), "{said}");
+}
+
+#[test]
 fn s10_a_log_that_may_not_sign_alone_does_not_start_alone() {
     let mut scene = Scene::new("all", true);
     scene.stop(0);

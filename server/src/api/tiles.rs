@@ -2,6 +2,7 @@
 //! frozen, are served the same way below `/shards/<origin>`.
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
@@ -27,7 +28,11 @@ async fn checkpoint(State(site): State<Site>) -> Response {
     note(&site.view())
 }
 
-async fn shard_checkpoint(State(site): State<Site>, Path(origin): Path<String>) -> Result<Response, Refusal> {
+async fn shard_checkpoint(
+    State(site): State<Site>,
+    origin: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let Path(origin) = origin.map_err(|_| no_such_log())?;
     Ok(note(shard(&site, &origin)?))
 }
 
@@ -42,15 +47,20 @@ async fn tile(State(site): State<Site>, OriginalUri(uri): OriginalUri) -> Result
 
 async fn shard_tile(
     State(site): State<Site>,
-    Path((origin, _)): Path<(String, String)>,
+    origin: Result<Path<(String, String)>, PathRejection>,
     OriginalUri(uri): OriginalUri,
 ) -> Result<Response, Refusal> {
+    let Path((origin, _)) = origin.map_err(|_| no_such_log())?;
     let path = uri.path().strip_prefix("/shards/").and_then(|path| path.strip_prefix(origin.as_str()));
     read(shard(&site, &origin)?, path.unwrap_or_default())
 }
 
 fn shard<'a>(site: &'a Site, origin: &str) -> Result<&'a LogView, Refusal> {
-    site.shards.get(origin).ok_or_else(|| Refusal::not_found("no such log"))
+    site.shards.get(origin).ok_or_else(no_such_log)
+}
+
+fn no_such_log() -> Refusal {
+    Refusal::not_found("no such log")
 }
 
 /// Serves a tile of any width that the published tree has or had, full ones cut down where the partial one is gone.

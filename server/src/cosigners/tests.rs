@@ -305,3 +305,16 @@ fn a_witness_that_is_away_holds_up_one_commit_and_is_asked_again_where_it_is_nee
     assert!(world.collect(6, 0).quorum.is_ok());
     assert!(world.asked().iter().any(|(name, _)| name == "A"), "and rests no more, although nobody needs it");
 }
+
+#[test]
+fn s08_cosignatures_of_before_confirm_nothing_now() {
+    let world = World::new();
+    let note = world.collect(3, 0).note;
+    for away in ["A", "B"] {
+        world.answer(away, Err("timed out".to_owned()));
+    }
+    let prove = |old| proof::prove_consistency(&Leaves { history: 0 }, old, 3);
+    let again = world.cosigners.collect(&note, &prove).unwrap();
+    assert!(matches!(again.quorum, Err(Error::QuorumNotMet { .. })), "{:?}", again.quorum);
+    assert_eq!(SignedNote::parse(&again.note).unwrap().signatures().len(), 4, "and none of them is lost");
+}

@@ -481,6 +481,18 @@ fn s08_a_restored_log_signs_only_when_an_outpost_confirms_it() {
 }
 
 #[test]
+fn a_log_that_is_restored_frozen_is_confirmed_by_nobody() {
+    let world = World::with_entries(3);
+    let copy = Copy::new();
+    copy.take(&world.verifier, &from_directory(&world.path())).unwrap();
+    world.open_guarded(false).unwrap();
+    std::fs::remove_dir_all(world.path()).unwrap();
+    restore(&world.path(), &copy.path(), &world.verifier, true, &envelope_fits, &|_, _| {}).unwrap();
+    let (log, recovery) = world.open_guarded(false).unwrap();
+    assert_eq!((recovery.reconciled, log.mode().unwrap()), (false, Mode::Frozen));
+}
+
+#[test]
 fn a_restored_log_takes_over_its_own_signature_and_is_cosigned_anew() {
     let world = World::with_entries(3);
     let own = world.note();

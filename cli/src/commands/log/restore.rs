@@ -81,7 +81,9 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     if mode == Mode::Restored {
         let what = match (confirms, &config.witnesses) {
             (_, Some(_)) => "it signs again once the witnesses confirm its size: start `sealwax serve`",
-            (true, None) => "the directory of log.anchor does not know this log, so it does not sign yet",
+            (true, None) => {
+                "it does not sign yet: the directory of log.anchor knows nothing of this log, or only an older state"
+            }
             (false, None) => {
                 "it does not sign yet: entries that are not in the backup may have been handed out; \
                  set log.anchor or [witnesses] in serve.toml to what remembers its last checkpoint, \
