@@ -76,10 +76,11 @@ fn published_vectors_come_out() {
 
 #[test]
 fn every_length_is_as_sha2_has_it() {
-    let lengths = if cfg!(miri) { 130 } else { 1100 };
+    let lengths = if cfg!(miri) { 66 } else { 1100 };
     for kernel in kernels() {
         let messages: Vec<Vec<u8>> = (0..=lengths).map(|length| bytes(length, length)).collect();
-        for count in [1, 2, 3, 4, 5, 11, 12, 16] {
+        let counts: &[usize] = if cfg!(miri) { &[2, 16] } else { &[1, 2, 3, 4, 5, 15, 16] };
+        for &count in counts {
             for messages in messages.chunks(count) {
                 assert_eq!(digests(kernel, messages), expected(messages), "{kernel:?}, {count} lanes");
             }

@@ -74,7 +74,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let bench = Bench {
         dir: dir.path().to_owned(),
         sealwax: sealwax.clone(),
-        model_signing: peer.map(|_| options.model_signing.clone()),
+        model_signing: peer.and_then(|_| place_of(&options.model_signing)),
         runs: options.runs,
     };
     bench.write_keys()?;
@@ -376,6 +376,12 @@ fn version(program: &Path) -> Result<Option<String>, Box<dyn Error>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("{}: {error}", program.display()).into()),
     }
+}
+
+/// Gives where a program really is: beside it is what belongs to it.
+fn place_of(program: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find_map(|file| file.canonicalize().ok())
 }
 
 fn start_up(sealwax: &Path) -> Result<Duration, Box<dyn Error>> {
