@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    num::NonZeroUsize,
     os::unix::fs::{FileExt, symlink},
     path::Path,
     sync::{
@@ -257,6 +258,20 @@ fn f06_model_whose_parent_directory_is_exchanged_is_noticed() {
     }
     let meddle = Meddle(|| exchange(&here, &away), AtomicU64::new(0));
     assert_changed(hash_model(&here.join("model"), &HashOptions::default(), &meddle), ".");
+}
+
+/// The other thread is at a tebibyte that would take it ten minutes.
+#[test]
+fn f06_first_failure_stops_all_threads() {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let model = Model::new(&[("file", b"content")]);
+        fs::File::create(model.path("sparse")).unwrap().set_len(1 << 40).unwrap();
+        let options = HashOptions { threads: NonZeroUsize::new(2), ..HashOptions::default() };
+        let meddle = Meddle(|| model.write("file", b"CONTENT"), AtomicU64::new(0));
+        sender.send(hash_model(&model.root(), &options, &meddle)).unwrap();
+    });
+    assert_changed(receiver.recv_timeout(Duration::from_secs(10)).expect("hashing goes on"), "file");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn number_of_threads_changes_nothing() {
 #[test]
 fn every_mix_of_sizes_is_hashed_as_each_file_alone() {
     let content = |index: usize, length: usize| -> Vec<u8> {
-        (0..length).map(|place| (place * (index + 3) >> 5) as u8).collect()
+        (0..length).map(|place| ((place * (index + 3)) >> 5) as u8).collect()
     };
     let large = [40_000_000, 4 << 20, 4_194_367, 5_000_001, 4 << 20, 4_500_000];
     let small = (0..60).map(|index| index * index * 11);
