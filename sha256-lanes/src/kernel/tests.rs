@@ -65,7 +65,7 @@ fn published_vectors_come_out() {
                 continue;
             }
             // In several lanes, beside others.
-            for place in (0..LANES).step_by(if message.len() > 1000 { 5 } else { 1 }) {
+            for place in (0..LANES).step_by(if cfg!(miri) || message.len() > 1000 { 5 } else { 1 }) {
                 let mut messages: Vec<Vec<u8>> = (0..LANES).map(|lane| bytes(message.len(), lane)).collect();
                 messages[place] = message.clone();
                 assert_eq!(hex::encode(digests(kernel, &messages)[place]), *digest, "{kernel:?}");
