@@ -288,3 +288,14 @@ fn append(path: &Path) {
     bytes.push(b' ');
     fs::write(path, bytes).unwrap();
 }
+
+#[test]
+fn the_version_says_how_this_processor_hashes_where_asked() {
+    let sandbox = Sandbox::new();
+    for arguments in [["--version", "--verbose"], ["--verbose", "--version"]] {
+        let run = sandbox.ok(arguments);
+        assert!(run.stdout.starts_with("sealwax "), "{run:?}");
+        assert!(run.stdout.trim_end().ends_with("one stream at a time"), "{run:?}");
+    }
+    assert_eq!(sandbox.ok(["--version"]).stdout.lines().count(), 1);
+}

@@ -10,7 +10,7 @@ use crate::commands::{completions, inspect, instance, key, log, man, serve, sign
 #[derive(Debug, Parser)]
 #[command(name = "sealwax", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 accepted, 1 rejected, 2 usage, 3 could not check or do, 4 the log misbehaved, 70 a bug."
+    after_help = "Exit codes: 0 accepted, 1 rejected, 2 usage, 3 could not check or do, 4 the log misbehaved, 70 a bug.\n`sealwax --version --verbose` also says how this processor hashes."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -8,9 +8,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgAction, ColorChoice, CommandFactory as _, FromArgMatches as _};
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
+
+use sealwax_sha256_lanes::{Kernel, Path};
 
 use crate::arguments::Arguments;
 use crate::error::{self, Error};
@@ -107,8 +109,14 @@ fn run_command(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitCode
         && variable("NO_COLOR").is_none()
         && variable("TERM").is_none_or(|value| value != "dumb");
     let choice = if colour { ColorChoice::Auto } else { ColorChoice::Never };
-    let parsed = Arguments::command()
-        .color(choice)
+    let mut command = Arguments::command().color(choice);
+    if asks_for("--version") && asks_for("--verbose") {
+        let paths: Vec<&str> = Kernel::detect().paths().map(Path::name).collect();
+        let hashing = format!("{}\nSHA-256 here: {}", env!("CARGO_PKG_VERSION"), paths.join("; "));
+        command =
+            command.version(hashing).arg(Arg::new("verbose").long("verbose").action(ArgAction::SetTrue));
+    }
+    let parsed = command
         .try_get_matches_from(std::env::args_os())
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {

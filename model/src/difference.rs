@@ -1,9 +1,6 @@
 //! In which files a model differs from its manifest.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::{cmp::Ordering, fmt::Write};
 
 use crate::{manifest::Manifest, resource::Resource};
 
@@ -29,35 +26,61 @@ impl Difference {
         let comparable = expected.serialization().method == actual.serialization().method
             && expected.serialization().hash == actual.serialization().hash
             && (expected.serialization().allow_symlinks || !actual.serialization().allow_symlinks);
-        let expected_files = files(expected, None);
-        let actual_files = files(actual, alias(expected, actual));
+        let (expected_lines, actual_lines) = (lines(expected, None), lines(actual, alias(expected, actual)));
+        let mut expected_files = expected_lines.chunk_by(|a, b| a.file == b.file).peekable();
+        let mut actual_files = actual_lines.chunk_by(|a, b| a.file == b.file).peekable();
 
         let mut difference = Self::default();
-        for (name, expected) in &expected_files {
-            match actual_files.get(name) {
-                None => difference.missing.push((*name).to_owned()),
-                Some(_) if !comparable => difference.changed.push((*name).to_owned()),
-                Some(actual) => add_changes(&mut difference.changed, name, expected, actual),
+        while let Some(order) = order(expected_files.peek().map(file_of), actual_files.peek().map(file_of)) {
+            let before = if order.is_le() { expected_files.next() } else { None };
+            let after = if order.is_ge() { actual_files.next() } else { None };
+            match (before, after) {
+                (Some(before), Some(after)) if comparable => {
+                    add_changes(&mut difference.changed, before, after);
+                }
+                (Some(before), Some(_)) => difference.changed.push(file_of(&before).to_owned()),
+                (Some(before), None) => difference.missing.push(file_of(&before).to_owned()),
+                (None, after) => difference.extra.extend(after.as_ref().map(|file| file_of(file).to_owned())),
             }
-        }
-        for name in actual_files.keys().filter(|name| !expected_files.contains_key(*name)) {
-            difference.extra.push((*name).to_owned());
         }
         difference
     }
 }
 
-/// The lines of one file by offset: (start, end) and digest; a whole file has the one line (0, 0).
-type Lines<'a> = BTreeMap<u64, (u64, &'a [u8])>;
+/// One line of a manifest; a whole file has the range 0..0.
+#[derive(PartialEq, Eq)]
+struct Line<'a> {
+    file: &'a str,
+    start: u64,
+    end: u64,
+    digest: &'a [u8],
+}
 
-fn files<'a>(manifest: &'a Manifest, alias: Option<&'a str>) -> BTreeMap<&'a str, Lines<'a>> {
-    let mut files: BTreeMap<&str, Lines<'_>> = BTreeMap::new();
-    for Resource { name, digest } in manifest.resources() {
+/// Gives the lines by file and offset: flat, because there may be a million.
+fn lines<'a>(manifest: &'a Manifest, alias: Option<&'a str>) -> Vec<Line<'a>> {
+    let line = |Resource { name, digest }: &'a Resource| {
         let range = name.range().unwrap_or(0..0);
         let file = alias.unwrap_or_else(|| name.file_name());
-        files.entry(file).or_default().insert(range.start, (range.end, digest));
+        Line { file, start: range.start, end: range.end, digest }
+    };
+    let mut lines: Vec<Line<'a>> = manifest.resources().iter().map(line).collect();
+    lines.sort_unstable_by(|a, b| (a.file, a.start).cmp(&(b.file, b.start)));
+    lines
+}
+
+/// Gives the file of a group of lines, none of which is empty.
+fn file_of<'a>(lines: &&[Line<'a>]) -> &'a str {
+    lines.first().map_or("", |line| line.file)
+}
+
+/// Tells which of two comes first, where there is one.
+fn order<K: Ord>(a: Option<K>, b: Option<K>) -> Option<Ordering> {
+    match (a, b) {
+        (None, None) => None,
+        (Some(_), None) => Some(Ordering::Less),
+        (None, Some(_)) => Some(Ordering::Greater),
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
     }
-    files
 }
 
 /// Gives the name under which `expected` lists the single file that `actual` is, where that is its name on disk.
@@ -67,17 +90,19 @@ fn alias<'a>(expected: &Manifest, actual: &'a Manifest) -> Option<&'a str> {
     named.then(|| name.as_str())
 }
 
-fn add_changes(changed: &mut Vec<String>, name: &str, expected: &Lines<'_>, actual: &Lines<'_>) {
-    let starts: BTreeSet<u64> = expected.keys().chain(actual.keys()).copied().collect();
-    for start in starts {
-        let (before, after) = (expected.get(&start), actual.get(&start));
-        if before == after {
-            continue;
-        }
-        let end = before.map_or(0, |line| line.0).max(after.map_or(0, |line| line.0));
-        let mut text = name.to_owned();
+/// Adds the lines of one file that are in only one of the lists or have another end or digest.
+fn add_changes(changed: &mut Vec<String>, expected: &[Line<'_>], actual: &[Line<'_>]) {
+    let (mut expected, mut actual) = (expected.iter().peekable(), actual.iter().peekable());
+    while let Some(order) =
+        order(expected.peek().map(|line| line.start), actual.peek().map(|line| line.start))
+    {
+        let before = if order.is_le() { expected.next() } else { None };
+        let after = if order.is_ge() { actual.next() } else { None };
+        let Some(line) = before.or(after).filter(|_| before != after) else { continue };
+        let end = before.map_or(0, |line| line.end).max(after.map_or(0, |line| line.end));
+        let mut text = line.file.to_owned();
         // Only a whole file ends at byte 0: no range is empty.
-        if end > 0 && write!(text, " bytes {start}..{end}").is_err() {
+        if end > 0 && write!(text, " bytes {}..{end}", line.start).is_err() {
             continue;
         }
         changed.push(text);

@@ -1,18 +1,18 @@
 //! The hashing of a listed tree on a bounded number of threads.
 //!
-//! Work is cut into units before it starts: a large file or a run of its byte ranges, or a batch of small files. Large
-//! units come first, the largest at the head, so that the threads end together. Each thread has one buffer, one
-//! directory and one file open. How bytes become a digest is [`digest`]'s affair alone.
+//! Work is cut into units before it starts: a large file, a run of byte ranges, or a batch of small files. Large units come
+//! first, the largest at the head, so that the threads end together. Each thread hashes several streams at a time
+//! ([`worker`]), because a core computes several SHA-256 in hardly more time than one. How bytes become digests is
+//! [`digest`]'s affair alone.
 
 mod digest;
 mod plan;
+mod worker;
 
 use std::{
     num::NonZeroUsize,
-    ops::Range,
-    os::fd::{AsFd, OwnedFd},
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -21,14 +21,14 @@ use std::{
 use crate::{
     error::Error,
     model::{HashOptions, Progress},
-    resource::{Resource, ResourceName},
-    serialization::Hash,
+    resource::Resource,
     sys,
-    walk::{self, File, Tree},
+    walk::Tree,
 };
 
-use digest::{Engine, Interrupted};
-use plan::{Plan, Unit};
+use digest::Engine;
+use plan::Plan;
+use worker::{Shared, Worker};
 
 /// Hashes every file of a tree, sorted by file name, then offset.
 pub(crate) fn hash(
@@ -36,21 +36,25 @@ pub(crate) fn hash(
     options: &HashOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Resource>, Error> {
-    let plan = Plan::new(&tree.files, options.serialization.method)?;
+    let threads = options.threads.or_else(|| thread::available_parallelism().ok());
+    let threads = threads.map_or(1, NonZeroUsize::get).min(THREADS);
+    let plan = Plan::new(&tree.files, options.serialization.method, threads)?;
+    let engine = Engine::new(options.serialization.hash);
+    let threads = threads.min(plan.units.len());
+    let handles = sys::most_handles() / HANDLES_SHARE / threads.max(1);
     let pool = Pool {
         tree,
-        hash: options.serialization.hash,
+        engine,
+        width: engine.width().min(handles).max(1),
         progress,
         next: AtomicUsize::new(0),
         stop: AtomicBool::new(false),
-        shared: plan.split_files.iter().map(|split| Shared::new(split.file, split.units)).collect(),
+        shared: plan.split_files.iter().map(|file| Shared::new(file.shards)).collect(),
         plan,
         resources: Mutex::default(),
         failure: Mutex::default(),
     };
-    let threads =
-        options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    pool.run(threads.min(pool.plan.units.len()).min(THREADS));
+    pool.run(threads);
 
     if let Some((_, error)) = pool.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
@@ -62,7 +66,9 @@ pub(crate) fn hash(
 
 struct Pool<'a> {
     tree: &'a Tree,
-    hash: Hash,
+    engine: Engine,
+    /// The most streams of a thread, each of which may have a file open; 1 or more.
+    width: usize,
     progress: &'a dyn Progress,
     plan: Plan,
     /// The unit that is taken next.
@@ -73,29 +79,6 @@ struct Pool<'a> {
     resources: Mutex<Vec<Resource>>,
     /// Of the failures that happened at once, that of the file that was listed first.
     failure: Mutex<Option<(usize, Error)>>,
-}
-
-/// A file whose byte ranges several threads hash.
-struct Shared {
-    file: usize,
-    state: Mutex<SharedState>,
-}
-
-struct SharedState {
-    opened: Option<Arc<Opened>>,
-    /// Units that are not done.
-    remaining: usize,
-}
-
-impl Shared {
-    fn new(file: usize, units: usize) -> Self {
-        Self { file, state: Mutex::new(SharedState { opened: None, remaining: units }) }
-    }
-}
-
-struct Opened {
-    directory: Arc<OwnedFd>,
-    handle: OwnedFd,
 }
 
 impl Pool<'_> {
@@ -110,12 +93,12 @@ impl Pool<'_> {
     }
 
     fn work(&self) {
-        let mut worker =
-            Worker { pool: self, engine: Engine::new(self.hash), directory: None, done: Vec::new() };
+        let mut worker = Worker::new(self);
         while !self.stop.load(Ordering::Relaxed) {
-            let Some(unit) = self.plan.units.get(self.next.fetch_add(1, Ordering::Relaxed)) else { break };
-            if let Err((file, error)) = worker.process(unit) {
-                self.fail(file, error);
+            match worker.step() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err((file, error)) => self.fail(file, error),
             }
         }
         lock(&self.resources).append(&mut worker.done);
@@ -134,108 +117,6 @@ impl Pool<'_> {
     }
 }
 
-struct Worker<'a> {
-    pool: &'a Pool<'a>,
-    engine: Engine,
-    /// The directory of the last file, by its index.
-    directory: Option<(usize, Arc<OwnedFd>)>,
-    done: Vec<Resource>,
-}
-
-impl Worker<'_> {
-    /// Hashes one unit; a failure comes with the index of the file.
-    fn process(&mut self, unit: &Unit) -> Result<(), (usize, Error)> {
-        match unit {
-            Unit::Files(range) => {
-                for &index in self.pool.plan.order.get(range.clone()).unwrap_or_default() {
-                    self.hash_file(index).map_err(|error| (index, error))?;
-                }
-                Ok(())
-            }
-            Unit::Shards { split, shards } => match self.pool.shared.get(*split) {
-                Some(shared) => self.hash_part(shared, shards.clone()).map_err(|error| (shared.file, error)),
-                None => Ok(()),
-            },
-        }
-    }
-
-    fn hash_file(&mut self, index: usize) -> Result<(), Error> {
-        let Some(file) = self.pool.tree.files.get(index) else { return Ok(()) };
-        let opened = self.open(file)?;
-        match self.pool.plan.shard_size {
-            None => self.hash_range(file, &opened, None)?,
-            Some(size) => {
-                for shard in 0..plan::shard_count(file.seen.size, size) {
-                    self.hash_range(file, &opened, Some(plan::shard_range(shard, file.seen.size, size)))?;
-                }
-            }
-        }
-        self.pool.tree.check_file(&opened.directory, file)
-    }
-
-    /// Hashes some of a file's byte ranges. The first who comes opens the file, the last makes sure that it is unchanged.
-    fn hash_part(&mut self, shared: &Shared, shards: Range<u64>) -> Result<(), Error> {
-        let (Some(file), Some(size)) = (self.pool.tree.files.get(shared.file), self.pool.plan.shard_size)
-        else {
-            return Ok(());
-        };
-        let opened = {
-            let mut state = lock(&shared.state);
-            match &state.opened {
-                Some(opened) => Arc::clone(opened),
-                None => Arc::clone(state.opened.insert(Arc::new(self.open(file)?))),
-            }
-        };
-        for shard in shards {
-            self.hash_range(file, &opened, Some(plan::shard_range(shard, file.seen.size, size)))?;
-        }
-        let mut state = lock(&shared.state);
-        state.remaining = state.remaining.saturating_sub(1);
-        if state.remaining > 0 {
-            return Ok(());
-        }
-        state.opened = None;
-        self.pool.tree.check_file(&opened.directory, file)
-    }
-
-    fn open(&mut self, file: &File) -> Result<Opened, Error> {
-        let directory = match &self.directory {
-            Some((index, directory)) if *index == file.directory => Arc::clone(directory),
-            _ => {
-                let directory = Arc::new(self.pool.tree.open_directory(file.directory)?);
-                self.directory = Some((file.directory, Arc::clone(&directory)));
-                directory
-            }
-        };
-        let handle = self.pool.tree.open_file(&directory, file)?;
-        if file.seen.size >= plan::LARGE {
-            sys::advise_sequential(handle.as_fd());
-        }
-        Ok(Opened { directory, handle })
-    }
-
-    /// Hashes a byte range, or the whole file, and keeps the line.
-    fn hash_range(&mut self, file: &File, opened: &Opened, range: Option<Range<u64>>) -> Result<(), Error> {
-        let pool = self.pool;
-        let span = range.clone().unwrap_or(0..file.seen.size);
-        let digest = self.engine.digest(opened.handle.as_fd(), span, &mut |bytes| {
-            pool.progress.advance(bytes);
-            !pool.stop.load(Ordering::Relaxed) && !pool.progress.cancelled()
-        });
-        let digest = digest.map_err(|interrupted| match interrupted {
-            Interrupted::Failed(source) => walk::failed(file.path.as_ref(), source),
-            Interrupted::Truncated => walk::changed(file.path.as_ref()),
-            Interrupted::Stopped => Error::Cancelled,
-        })?;
-        let name = match range {
-            None => ResourceName::file(file.path.clone()),
-            Some(range) => ResourceName::shard(file.path.clone(), range),
-        };
-        self.done.push(Resource { name, digest });
-        Ok(())
-    }
-}
-
 /// Locks, also after a thread panicked with the lock: the panic itself ends the call anyway.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -243,3 +124,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// The most threads, however many are asked for: each has handles open.
 const THREADS: usize = 64;
+/// Of how many handles that the process may have open one may be a file that is being hashed.
+const HANDLES_SHARE: usize = 4;

@@ -13,6 +13,7 @@ use std::{
 use rustix::{
     fs::{self, Advice, AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat},
     io::{Errno, retry_on_intr},
+    process::{Resource, getrlimit},
     time::{ClockId, clock_gettime},
 };
 
@@ -222,6 +223,11 @@ pub(crate) fn advise_sequential(file: BorrowedFd<'_>) {
 /// Reads at an offset; 0 bytes is the end of the file.
 pub(crate) fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::pread(file, &mut *buffer, offset))?)
+}
+
+/// Gives the number of handles that this process may have open.
+pub(crate) fn most_handles() -> usize {
+    getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

@@ -13,13 +13,18 @@ pub(super) struct Plan {
     pub(super) units: Vec<Unit>,
     /// Indices of files, which the units of files refer to.
     pub(super) order: Vec<usize>,
-    /// Large files that are hashed by byte ranges, which the other units refer to.
+    /// Files that are hashed by byte ranges, which the other units refer to.
     pub(super) split_files: Vec<SplitFile>,
     /// `None`: whole files.
     pub(super) shard_size: Option<NonZeroU64>,
+    /// How many large streams a thread takes on, so that each gets its share; 1 or more.
+    pub(super) width: usize,
+    /// The size in bytes from which a whole file gets a thread to itself, because in company it would end last.
+    pub(super) alone: u64,
 }
 
 /// What one thread takes at a time.
+#[derive(Clone)]
 pub(super) enum Unit {
     /// Files, by a range of [`Plan::order`]: one large one, or small ones of as few directories as possible.
     Files(Range<usize>),
@@ -29,12 +34,12 @@ pub(super) enum Unit {
 
 pub(super) struct SplitFile {
     pub(super) file: usize,
-    pub(super) units: usize,
+    pub(super) shards: u64,
 }
 
 impl Plan {
     /// Refuses what the method cannot express: an empty file or more lines than [`ENTRIES`] among byte ranges.
-    pub(super) fn new(files: &[File], method: Method) -> Result<Self, Error> {
+    pub(super) fn new(files: &[File], method: Method, threads: usize) -> Result<Self, Error> {
         let shard_size = match method {
             Method::Files => None,
             Method::Shards { size } => Some(size),
@@ -51,14 +56,27 @@ impl Plan {
             order: Vec::with_capacity(files.len()),
             split_files: Vec::new(),
             shard_size,
+            width: 1,
+            alone: u64::MAX,
         };
-        for index in large {
-            match shard_size {
-                None => plan.push_files(&[index]),
-                Some(size) => plan.push_split(index, size_of(files, index), size),
+        match shard_size {
+            None => {
+                large.iter().for_each(|&index| plan.push_files(&[index]));
+                plan.width = plan.units.len().div_ceil(threads);
+                plan.alone = alone(files, &large, threads);
+                plan.push_batches(files, &small);
+            }
+            Some(size) => {
+                large
+                    .iter()
+                    .chain(&small)
+                    .for_each(|&index| plan.push_split(index, size_of(files, index), size));
+                let shards =
+                    plan.split_files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.shards));
+                plan.width = usize::try_from(shards).unwrap_or(usize::MAX).div_ceil(threads);
             }
         }
-        plan.push_batches(files, &small);
+        plan.width = plan.width.max(1);
         Ok(plan)
     }
 
@@ -72,15 +90,13 @@ impl Plan {
         let count = shard_count(file_size, shard_size);
         let step = LARGE.div_ceil(shard_size.get()).max(1);
         let split = self.split_files.len();
-        let mut units = 0_usize;
         let mut start = 0_u64;
         while start < count {
             let end = start.saturating_add(step).min(count);
             self.units.push(Unit::Shards { split, shards: start..end });
-            units = units.saturating_add(1);
             start = end;
         }
-        self.split_files.push(SplitFile { file, units });
+        self.split_files.push(SplitFile { file, shards: count });
     }
 
     fn push_batches(&mut self, files: &[File], small: &[usize]) {
@@ -97,6 +113,15 @@ impl Plan {
             rest = others;
         }
     }
+}
+
+/// Tells from which size on a file is hashed alone. A stream in company moves at half its own speed or less, so one that is more
+/// than half of a thread's share of everything would end after all others. That helps only if threads are left for those.
+fn alone(files: &[File], large: &[usize], threads: usize) -> u64 {
+    let total = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.seen.size));
+    let share = u64::try_from(threads).ok().and_then(|threads| total.checked_div(threads)).unwrap_or(total);
+    let giants = large.iter().take_while(|&&index| size_of(files, index) > share / 2).count();
+    if giants < threads { share / 2 } else { u64::MAX }
 }
 
 fn check_shards(files: &[File], size: NonZeroU64) -> Result<(), Error> {

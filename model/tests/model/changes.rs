@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    num::NonZeroUsize,
     os::unix::fs::{FileExt, symlink},
     path::Path,
     sync::{
@@ -259,6 +260,20 @@ fn f06_model_whose_parent_directory_is_exchanged_is_noticed() {
     assert_changed(hash_model(&here.join("model"), &HashOptions::default(), &meddle), ".");
 }
 
+/// The other thread is at a tebibyte that would take it ten minutes.
+#[test]
+fn f06_first_failure_stops_all_threads() {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let model = Model::new(&[("file", b"content")]);
+        fs::File::create(model.path("sparse")).unwrap().set_len(1 << 40).unwrap();
+        let options = HashOptions { threads: NonZeroUsize::new(2), ..HashOptions::default() };
+        let meddle = Meddle(|| model.write("file", b"CONTENT"), AtomicU64::new(0));
+        sender.send(hash_model(&model.root(), &options, &meddle)).unwrap();
+    });
+    assert_changed(receiver.recv_timeout(Duration::from_secs(10)).expect("hashing goes on"), "file");
+}
+
 #[test]
 fn f08_file_exchanged_for_a_fifo_is_refused_at_once() {
     let (sender, receiver) = mpsc::channel();
@@ -312,6 +327,41 @@ fn f06_every_change_during_the_reading_is_noticed() {
     );
     let model = fresh();
     assert_changed(meddled_later(&model, || fs::remove_file(model.path("d/file")).unwrap()), "d/file");
+}
+
+/// All that can happen to a file between two reads of it, ten thousand times: no manifest is made of bytes that were never
+/// there together. By sixteen at a time, because most of the time is waiting for the clock to move on.
+#[test]
+fn f06_ten_thousand_changes_between_two_reads_are_noticed() {
+    let content = vec![b'o'; 300_000];
+    let (first, last) = (vec![b'n'; 4096], vec![b'N'; 4096]);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let model = Model::new(&[("a", b"a"), ("file", &content)]);
+                let (path, staged) = (model.path("file"), model.outside().join("staged"));
+                let file = || fs::OpenOptions::new().write(true).open(&path).unwrap();
+                for round in 0..625 {
+                    fs::write(&path, &content).unwrap();
+                    let outcome = meddled_later(&model, || match round % 5 {
+                        // What was read already, and what was not.
+                        0 => {
+                            file().write_all_at(&first, 0).unwrap();
+                            file().write_all_at(&last, 295_000).unwrap();
+                        }
+                        1 => file().set_len(280_000).unwrap(),
+                        2 => file().set_len(400_000).unwrap(),
+                        3 => {
+                            fs::write(&staged, &content).unwrap();
+                            fs::rename(&staged, &path).unwrap();
+                        }
+                        _ => fs::remove_file(&path).unwrap(),
+                    });
+                    assert_changed(outcome, "file");
+                }
+            });
+        }
+    });
 }
 
 #[test]

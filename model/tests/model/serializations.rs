@@ -138,3 +138,32 @@ fn number_of_threads_changes_nothing() {
     assert_eq!(one.manifest.resources(), many.manifest.resources());
     assert_eq!(one.files, 600);
 }
+
+/// One far larger than the rest, which gets a thread to itself; large ones that share threads; small and empty ones in batches.
+#[test]
+fn every_mix_of_sizes_is_hashed_as_each_file_alone() {
+    let content = |index: usize, length: usize| -> Vec<u8> {
+        (0..length).map(|place| ((place * (index + 3)) >> 5) as u8).collect()
+    };
+    let large = [40_000_000, 4 << 20, 4_194_367, 5_000_001, 4 << 20, 4_500_000];
+    let small = (0..60).map(|index| index * index * 11);
+    let files: Vec<(String, Vec<u8>)> = large
+        .into_iter()
+        .chain(small)
+        .enumerate()
+        .map(|(index, length)| (format!("{}/{index}", index % 7), content(index, length)))
+        .collect();
+    let listed: Vec<(&str, &[u8])> =
+        files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
+    let model = Model::new(&listed);
+    let digest = |name: &str| files.iter().find(|file| file.0 == name).map(|file| Sha256::digest(&file.1));
+    for threads in [1, 2, 3, 40] {
+        let options = HashOptions { threads: NonZeroUsize::new(threads), ..HashOptions::default() };
+        let hashed = model.hash(&options).unwrap();
+        assert_eq!(hashed.manifest.resources().len(), files.len());
+        for resource in hashed.manifest.resources() {
+            let expected = digest(resource.name.file_name()).unwrap();
+            assert_eq!(resource.digest, expected.to_vec(), "{} by {threads}", resource.name);
+        }
+    }
+}

@@ -1,15 +1,16 @@
-//! Times whole runs of `sealwax` beside those of `model_signing`, and beside `sha256sum`, which only hashes.
+//! Times whole runs of `sealwax` beside those of `model_signing`, beside `sha256sum`, which only hashes, and beside `cat`, which
+//! only reads.
 //!
 //! ```text
 //! $ cargo build --release -p sealwax && cargo run --release -p sealwax-tests --bin bench
 //! 8 files of 256 MiB
 //!   step    tool            wall s   CPU s  peak MiB  sealwax is
 //!   sign    sealwax          1.021    1.93      11.4
-//!   sign    model_signing    2.804    3.11      96.0  2.75 times as fast
+//!   sign    model_signing    2.804    3.11      96.0  2.75 times as fast, 0.62 of its CPU time
 //! ```
 //!
-//! Two models are made in a temporary directory: few large files, where hashing is everything, and many small ones, where
-//! everything else is. Each tool runs once to warm the cache and then in turns with the others, so that a slow minute of the
+//! The models are made in a temporary directory, one after the other: few large files and one huge one, where hashing is
+//! everything, and many small ones, where everything else is. Each tool runs once to warm the cache and then in turns with the others, so that a slow minute of the
 //! machine meets all of them; how busy other programs kept the processors is said at the end. Times are medians of processes
 //! from start to end; processor time and peak memory come from GNU time and are left open where it is not installed.
 //!
@@ -73,14 +74,20 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let bench = Bench {
         dir: dir.path().to_owned(),
         sealwax: sealwax.clone(),
-        model_signing: peer.map(|_| options.model_signing.clone()),
+        model_signing: peer.and_then(|_| place_of(&options.model_signing)),
         runs: options.runs,
     };
     bench.write_keys()?;
     let before = Load::now();
-    let (large, small) = if options.quick { (16 << 20, 200) } else { (256 << 20, 2_000) };
-    let large = bench.run(&Shape { name: "large", files: 8, bytes: large }, &mut out)?;
-    let small = bench.run(&Shape { name: "small", files: small, bytes: 16 << 10 }, &mut out)?;
+    let (large, small) = if options.quick { (16, 10) } else { (1, 1) };
+    let mut tables = Vec::new();
+    for shape in &SHAPES {
+        let shape = match shape.bytes {
+            LARGE.. => Shape { bytes: shape.bytes / large, ..*shape },
+            _ => Shape { files: shape.files / small, ..*shape },
+        };
+        tables.push((shape, bench.run(&shape, &mut out)?));
+    }
     let start_up = start_up(&sealwax)?;
     let others = before.zip(Load::now()).map(|(before, after)| after.others_since(&before));
     writeln!(out, "start-up of `sealwax --version`: {:.1} ms", 1e3 * start_up.as_secs_f64())?;
@@ -92,8 +99,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     if !options.check {
         return Ok(ExitCode::SUCCESS);
     }
-    let mut verdicts = promises(&large, &small);
-    verdicts.push(("start-up below 10 ms", Some(start_up < Duration::from_millis(10))));
+    let mut verdicts = promises(&tables);
+    verdicts.push(("start-up below 10 ms".to_owned(), Some(start_up < Duration::from_millis(10))));
     for (promise, kept) in &verdicts {
         let word = kept.map_or("not checked", |kept| if kept { "kept" } else { "MISSED" });
         writeln!(out, "{word:<12} {promise}")?;
@@ -108,17 +115,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// What the project promises: each with whether it was kept, or nothing where it was not measured.
-fn promises(large: &[Row], small: &[Row]) -> Vec<(&'static str, Option<bool>)> {
-    let faster = |rows: &[Row], step, times: f64| Some(ratio(rows, step, PEER)? >= times);
-    let peaks: Option<Vec<u64>> =
-        large.iter().chain(small).filter(|row| row.tool == OURS).map(|row| row.peak_kib).collect();
-    vec![
-        ("large files: signing faster than model_signing", faster(large, "sign", 1.0)),
-        ("large files: verifying faster than model_signing", faster(large, "verify", 1.0)),
-        ("small files: signing 5 times as fast as model_signing", faster(small, "sign", 5.0)),
-        ("small files: verifying 5 times as fast as model_signing", faster(small, "verify", 5.0)),
-        ("peak memory below 64 MiB", peaks.map(|peaks| peaks.iter().all(|&peak| peak < 64 << 10))),
-    ]
+fn promises(tables: &[(Shape, Vec<Row>)]) -> Vec<(String, Option<bool>)> {
+    let mut promises = Vec::new();
+    for (shape, rows) in tables {
+        for step in ["sign", "verify"] {
+            let what = format!("{}: {step} {} times as fast as {PEER}", shape.name, shape.faster);
+            promises.push((what, ratio(rows, step, PEER).map(|ratio| ratio >= shape.faster)));
+        }
+        let peaks: Option<Vec<u64>> =
+            rows.iter().filter(|row| row.tool == OURS).map(|row| row.peak_kib).collect();
+        let kept = peaks.map(|peaks| peaks.iter().all(|&peak| peak < shape.peak_mib << 10));
+        promises.push((format!("{}: peak memory below {} MiB", shape.name, shape.peak_mib), kept));
+    }
+    promises
 }
 
 /// Gives how many times as fast as another tool sealwax takes a step.
@@ -135,11 +144,17 @@ struct Bench {
     runs: u32,
 }
 
-/// A model of equal files.
+/// A model of equal files, and what is promised about it.
+#[derive(Clone, Copy)]
 struct Shape {
     name: &'static str,
     files: usize,
     bytes: u64,
+    /// Hashed by byte ranges of so many MiB, where it is a number.
+    shard_mib: Option<u64>,
+    /// How many times as fast as the other tool.
+    faster: f64,
+    peak_mib: u64,
 }
 
 /// A tool at a step, and the command line for it.
@@ -173,7 +188,10 @@ impl Bench {
     fn run(&self, shape: &Shape, out: &mut dyn Write) -> Result<Vec<Row>, Box<dyn Error>> {
         let unit =
             if shape.bytes < 1 << 20 { (shape.bytes >> 10, "KiB") } else { (shape.bytes >> 20, "MiB") };
-        writeln!(out, "\n{} files of {} {}", shape.files, unit.0, unit.1)?;
+        let files = if shape.files == 1 { "file" } else { "files" };
+        let shards =
+            shape.shard_mib.map_or(String::new(), |size| format!(", hashed in ranges of {size} MiB"));
+        writeln!(out, "\n{} {files} of {} {}{shards}", shape.files, unit.0, unit.1)?;
         let model = self.dir.join(shape.name);
         let list = write_model(&model, shape)?;
         let contestants = self.contestants(&model, &list, shape);
@@ -205,18 +223,41 @@ impl Bench {
             let mut line =
                 vec![program, text("--instance"), instance, text("--quiet"), text(step), model.into()];
             line.extend([text("--signature"), place("sealwax.sig"), text(key_option), key(key_file)]);
+            if let ("sign", Some(size)) = (step, shape.shard_mib) {
+                line.extend([text("--shard-size"), text(&format!("{size}MiB"))]);
+            }
             contestants.push(Contestant { step, tool: OURS, line });
             if let Some(program) = &self.model_signing {
-                let key_option = if step == "sign" { "--private_key" } else { "--public_key" };
-                let mut line = vec![program.clone().into_os_string(), text(step), text("key"), model.into()];
-                line.extend([text("--signature"), place("peer.sig"), text(key_option), key(key_file)]);
+                let line = match shape.shard_mib {
+                    None => {
+                        let key_option = if step == "sign" { "--private_key" } else { "--public_key" };
+                        let program = program.clone().into_os_string();
+                        let mut line = vec![program, text(step), text("key"), model.into()];
+                        line.extend([
+                            text("--signature"),
+                            place("peer.sig"),
+                            text(key_option),
+                            key(key_file),
+                        ]);
+                        line
+                    }
+                    // Its command line knows no shards, its library does.
+                    Some(size) => {
+                        let python = program.with_file_name("python").into_os_string();
+                        let mut line = vec![python, text("-c"), text(PEER_SHARDS), text(step), model.into()];
+                        line.extend([place("peer.sig"), key(key_file), text(&(size << 20).to_string())]);
+                        line
+                    }
+                };
                 contestants.push(Contestant { step, tool: PEER, line });
             }
         }
         let batch = shape.files.div_ceil(8).to_string();
-        let mut line = vec![text("xargs"), text("-a"), list.into(), text("-0"), text("-n"), text(&batch)];
-        line.extend([text("-P"), text(&cores().to_string()), text("sha256sum")]);
-        contestants.push(Contestant { step: "hash", tool: BARE, line });
+        for (step, tool) in [("hash", BARE), ("read", READ)] {
+            let script = format!("exec xargs -a \"$1\" -0 -n {batch} -P {} {tool} > /dev/null", cores());
+            let line = vec![text("sh"), text("-c"), text(&script), text("sh"), list.into()];
+            contestants.push(Contestant { step, tool, line });
+        }
         contestants
     }
 }
@@ -243,12 +284,17 @@ fn print(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
         let kib = row.peak_kib.and_then(|kib| u32::try_from(kib).ok());
         let peak = kib.map_or("–".to_owned(), |kib| format!("{:.1}", f64::from(kib) / 1024.0));
         // Verifying is what comes closest to hashing alone.
-        let step = if row.tool == BARE { "verify" } else { row.step };
-        let ours = rows.iter().find(|ours| ours.tool == OURS && ours.step == step).map(|ours| ours.wall);
-        let times = match ours {
-            Some(ours) if row.tool != OURS => format!("{:.2} times as fast", wall / ours.as_secs_f64()),
+        let step = if [BARE, READ].contains(&row.tool) { "verify" } else { row.step };
+        let ours = rows.iter().find(|ours| ours.tool == OURS && ours.step == step);
+        let mut times = match ours {
+            Some(ours) if row.tool != OURS => format!("{:.2} times as fast", wall / ours.wall.as_secs_f64()),
             _ => String::new(),
         };
+        if let (Some(ours), Some(cpu)) =
+            (ours.filter(|_| row.tool == PEER).and_then(|ours| ours.cpu), row.cpu)
+        {
+            times.push_str(&format!(", {:.2} of its CPU time", ours.as_secs_f64() / cpu.as_secs_f64()));
+        }
         let line = format!("  {:<7} {:<14} {wall:>7.3} {cpu:>7} {peak:>9}  {times}", row.step, row.tool);
         writeln!(out, "{}", line.trim_end())?;
     }
@@ -332,6 +378,12 @@ fn version(program: &Path) -> Result<Option<String>, Box<dyn Error>> {
     }
 }
 
+/// Gives where a program really is: beside it is what belongs to it.
+fn place_of(program: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find_map(|file| file.canonicalize().ok())
+}
+
 fn start_up(sealwax: &Path) -> Result<Duration, Box<dyn Error>> {
     let mut times = Vec::new();
     for _ in 0..START_UPS {
@@ -345,6 +397,29 @@ fn start_up(sealwax: &Path) -> Result<Duration, Box<dyn Error>> {
 const OURS: &str = "sealwax";
 const PEER: &str = "model_signing";
 const BARE: &str = "sha256sum";
+const READ: &str = "cat";
+/// What model_signing's command line does, with byte ranges.
+const PEER_SHARDS: &str = "\
+import sys
+from model_signing import hashing, signing, verifying
+step, model, signature, key, size = sys.argv[1:]
+config = hashing.Config().use_shard_serialization(shard_size=int(size))
+if step == 'sign':
+    signer = signing.Config().use_elliptic_key_signer(private_key=key)
+    signer.set_hashing_config(config).sign(model, signature)
+else:
+    verifier = verifying.Config().use_elliptic_key_verifier(public_key=key)
+    verifier.set_hashing_config(config).verify(model, signature)
+";
+/// Bytes from which a file is large.
+const LARGE: u64 = 1 << 20;
+const SHAPES: [Shape; 5] = [
+    Shape { name: "16-large", files: 16, bytes: 128 << 20, shard_mib: None, faster: 2.5, peak_mib: 64 },
+    Shape { name: "8-large", files: 8, bytes: 256 << 20, shard_mib: None, faster: 2.0, peak_mib: 64 },
+    Shape { name: "huge", files: 1, bytes: 2 << 30, shard_mib: Some(64), faster: 2.0, peak_mib: 64 },
+    Shape { name: "small", files: 2_000, bytes: 16 << 10, shard_mib: None, faster: 15.0, peak_mib: 64 },
+    Shape { name: "tiny", files: 100_000, bytes: 1 << 10, shard_mib: None, faster: 10.0, peak_mib: 128 },
+];
 const GNU_TIME: &str = "/usr/bin/time";
 const START_UPS: usize = 50;
 
@@ -354,31 +429,25 @@ mod tests {
 
     #[test]
     fn a_missed_promise_is_seen_and_an_unmeasured_one_is_not_kept() {
-        let row = |step, tool, millis| {
+        let row = |step, tool, millis, peak_kib| {
             let wall = Duration::from_millis(millis);
-            Row { step, tool, wall, cpu: None, peak_kib: Some(10 << 10) }
+            Row { step, tool, wall, cpu: None, peak_kib }
         };
-        let rows = |ours, peer| {
-            ["sign", "verify"]
-                .into_iter()
-                .flat_map(|step| [row(step, OURS, ours), row(step, PEER, peer)])
-                .collect()
+        let shape = Shape { faster: 2.0, peak_mib: 64, ..SHAPES[0] };
+        let kept =
+            |rows: Vec<Row>| promises(&[(shape, rows)]).into_iter().map(|(_, kept)| kept).collect::<Vec<_>>();
+        let rows = |sign, verify, peak_kib| {
+            vec![
+                row("sign", OURS, 100, peak_kib),
+                row("verify", OURS, 100, Some(10 << 10)),
+                row("sign", PEER, sign, None),
+                row("verify", PEER, verify, None),
+            ]
         };
-        let kept = |large: &Vec<Row>, small: &Vec<Row>| {
-            promises(large, small).into_iter().map(|(_, kept)| kept).collect::<Vec<_>>()
-        };
-        let (fast, level): (Vec<Row>, Vec<Row>) = (rows(100, 500), rows(100, 99));
-        assert_eq!(kept(&fast, &fast), [Some(true); 5]);
-        assert_eq!(kept(&level, &fast), [Some(false), Some(false), Some(true), Some(true), Some(true)]);
-        assert_eq!(kept(&fast, &level), [Some(true), Some(true), Some(false), Some(false), Some(true)]);
-
-        let alone = vec![row("sign", OURS, 1), row("verify", OURS, 1)];
-        assert_eq!(kept(&alone, &alone), [None, None, None, None, Some(true)]);
-        let mut greedy = alone;
-        greedy.extend([Row { peak_kib: Some(64 << 10), ..row("verify", OURS, 1) }]);
-        assert_eq!(kept(&greedy, &greedy).last(), Some(&Some(false)));
-        greedy.extend([Row { peak_kib: None, ..row("verify", OURS, 1) }]);
-        assert_eq!(kept(&greedy, &greedy).last(), Some(&None));
+        assert_eq!(kept(rows(200, 500, Some(1))), [Some(true); 3]);
+        assert_eq!(kept(rows(199, 500, Some(64 << 10))), [Some(false), Some(true), Some(false)]);
+        assert_eq!(kept(rows(200, 100, None)), [Some(true), Some(false), None]);
+        assert_eq!(kept(vec![row("sign", OURS, 1, Some(1))]), [None, None, Some(true)]);
     }
 
     #[test]
