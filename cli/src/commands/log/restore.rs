@@ -22,7 +22,7 @@ pub(crate) struct Options {
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
 
-    /// Put it in the place of the log that is there, which is kept beside it as log.replaced-<n>
+    /// Put it in the place of the log that is there, which is kept beside it as `log.replaced-N`
     #[arg(long)]
     replace: bool,
 }
