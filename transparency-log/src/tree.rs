@@ -98,7 +98,7 @@ impl<'a> Prover<'a> {
 
 type Fetch<'a> = Box<dyn Fn(&Tile) -> Result<Arc<TileRows>> + 'a>;
 
-/// The tiles that proofs used last, at most [`CACHED_TILES`], shared by all views of one log.
+/// The tiles that proofs used last, at most 1,024, shared by all views of one log.
 ///
 /// A tile of a given width never changes, so nothing in here grows old. A damaged one gives no proof, cached or not.
 #[derive(Debug)]
