@@ -10,6 +10,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -60,10 +61,13 @@ pub fn serve(witness: Witness, listen: Listen, started: impl FnOnce(SocketAddr))
         let (stop, stopped) = watch::channel(false);
         let fatal = Arc::new(Notify::new());
         let router = router(Arc::new(witness), Arc::clone(&fatal));
-        let failed = tokio::spawn({
-            let stop = stop.clone();
+        let failed = Arc::new(AtomicBool::new(false));
+        tokio::spawn({
+            let (stop, failed) = (stop.clone(), Arc::clone(&failed));
             async move {
                 fatal.notified().await;
+                // Before the stop, which is what the end of serving follows.
+                failed.store(true, Ordering::SeqCst);
                 let _ = stop.send(true);
             }
         });
@@ -71,7 +75,7 @@ pub fn serve(witness: Witness, listen: Listen, started: impl FnOnce(SocketAddr))
         started(face.address()?);
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         face.serve(router, stopped).await;
-        if failed.is_finished() { Err(WitnessError::Stopped.into()) } else { Ok(()) }
+        if failed.load(Ordering::SeqCst) { Err(WitnessError::Stopped.into()) } else { Ok(()) }
     })
 }
 
