@@ -127,9 +127,9 @@ impl Error {
             | Self::LogKey { .. } => USAGE,
             Self::Witness { source, .. } if is_unusable_key(source) => USAGE,
             Self::LogDamaged { .. } | Self::Unproven { .. } => LOG_MISBEHAVED,
-            Self::Server(ServerError::Log(source)) if log_misbehaves(source) => LOG_MISBEHAVED,
+            Self::Server(ServerError::Log(source)) if source.is_misbehaviour() => LOG_MISBEHAVED,
             Self::Server(ServerError::Config(_) | ServerError::Tls(_) | ServerError::Witnesses(_)) => USAGE,
-            Self::Log { source, .. } if log_misbehaves(source) => LOG_MISBEHAVED,
+            Self::Log { source, .. } if source.is_misbehaviour() => LOG_MISBEHAVED,
             Self::Model { .. }
             | Self::NoBundle { .. }
             | Self::BeingSigned { .. }
@@ -367,21 +367,6 @@ fn model_hint(error: &ModelError) -> Option<&'static str> {
         ModelError::EmptyFileInShards { .. } => "sign whole files instead, without --shard-size",
         _ => return None,
     })
-}
-
-/// Whether the log's stored parts contradict what was signed, rather than the machine failing.
-fn log_misbehaves(error: &LogError) -> bool {
-    matches!(
-        error,
-        LogError::Damaged { .. }
-            | LogError::WrongKey { .. }
-            | LogError::RolledBack { .. }
-            | LogError::AnchorMissing { .. }
-            | LogError::Fork { .. }
-            | LogError::Overtaken
-            | LogError::Behind { .. }
-            | LogError::Contradicted { .. }
-    )
 }
 
 fn log_hint(error: &LogError) -> Option<&'static str> {

@@ -350,20 +350,9 @@ impl Indexer {
     }
 }
 
-/// Failures that no reading anew can mend: the log contradicts what somebody remembers, or what was stored is damaged.
+/// Failures that no reading anew can mend.
 fn must_end(error: &LogError) -> bool {
-    matches!(
-        error,
-        LogError::Damaged { .. }
-            | LogError::RolledBack { .. }
-            | LogError::AnchorMissing { .. }
-            | LogError::Fork { .. }
-            | LogError::Overtaken
-            | LogError::Behind { .. }
-            | LogError::Contradicted { .. }
-            | LogError::WrongKey { .. }
-            | LogError::Poisoned { fatal: true }
-    )
+    error.is_misbehaviour() || matches!(error, LogError::Poisoned { fatal: true })
 }
 
 fn refuse(batch: Vec<Submission>, unavailable: Unavailable) {

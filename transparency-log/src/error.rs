@@ -178,6 +178,22 @@ impl Error {
         Error::Damaged { what, path: path.into() }
     }
 
+    /// Tells whether what is stored, or remembered elsewhere, contradicts what the log signed, rather than the machine failing:
+    /// reading anew mends nothing.
+    pub fn is_misbehaviour(&self) -> bool {
+        matches!(
+            self,
+            Error::Damaged { .. }
+                | Error::WrongKey { .. }
+                | Error::RolledBack { .. }
+                | Error::AnchorMissing { .. }
+                | Error::Fork { .. }
+                | Error::Overtaken
+                | Error::Behind { .. }
+                | Error::Contradicted { .. }
+        )
+    }
+
     /// Tells whether a flush to disk failed, after which cached contents may differ from stored ones without notice.
     pub fn is_sync_failure(&self) -> bool {
         match self {
