@@ -26,4 +26,4 @@ pub use logged::{DsseEntry, DsseSignature, LoggedEntry};
 pub use signing_config::{LogService, SigningConfig};
 pub use statement::{PredicateVersion, Statement};
 pub use submission::{DsseSubmission, Submission};
-pub use trusted_root::{LogInstance, TrustedRoot};
+pub use trusted_root::{AuthorityInstance, CtLogInstance, LogInstance, TrustedRoot};

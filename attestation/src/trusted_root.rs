@@ -10,8 +10,8 @@
 //!
 //! Source: `sigstore_trustroot.proto` of the Sigstore protobuf specifications. All four arrays are always written, because
 //! sigstore-python refuses a root without them; cosign leaves the empty ones out, so only `tlogs` must be there to be read.
-//! The log's origin is the host of its base URL, which is how sigstore-go names the key of a checkpoint. Authorities are
-//! read over: nothing here believes one, and a root written again has none.
+//! The log's origin is the host of its base URL, which is how sigstore-go names the key of a checkpoint. Of authorities only
+//! the form is read: their certificates and keys stay the bytes that came, for whoever verifies with them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,11 +24,56 @@ use sealwax_tlog::VerifierKey;
 use crate::Error;
 use crate::json::{Json, Limits, parse};
 
-/// The logs that a verifier trusts.
+/// The logs and authorities that a verifier trusts.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedRoot {
     /// Every log whose checkpoints can be verified here, frozen and coming ones included.
     pub logs: Vec<LogInstance>,
+    /// Who certifies identities.
+    pub certificate_authorities: Vec<AuthorityInstance>,
+    /// The logs of certificates, whose timestamps a certificate carries.
+    pub ct_logs: Vec<CtLogInstance>,
+    /// Who says when something was signed (RFC 3161).
+    pub timestamp_authorities: Vec<AuthorityInstance>,
+}
+
+/// A certificate authority or a time-stamping authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorityInstance {
+    /// The organization in its subject; empty where none is stated.
+    pub organization: String,
+    /// The common name in its subject; empty where none is stated.
+    pub common_name: String,
+    /// Where it is asked; empty where it is not said. Never fetched by a verifier.
+    pub uri: String,
+    /// Its certificates, DER, the anchor last: for a certificate authority from the one that signs leaves, for a
+    /// time-stamping authority from the one that signs tokens.
+    pub chain: Vec<Vec<u8>>,
+    /// Since when what it signs is believed.
+    pub valid_from: Timestamp,
+    /// Until when (inclusive), if it was retired.
+    pub valid_until: Option<Timestamp>,
+    /// Who runs it, where it is said.
+    pub operator: Option<String>,
+}
+
+/// A certificate-transparency log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CtLogInstance {
+    /// Where it is served. Never fetched by a verifier.
+    pub base_url: String,
+    /// Its public key, as SubjectPublicKeyInfo DER.
+    pub key: Vec<u8>,
+    /// The Sigstore name of the key's scheme, such as `PKIX_ECDSA_P256_SHA_256`.
+    pub key_details: String,
+    /// The id that a certificate's timestamp names it by: SHA-256 of the key (RFC 6962 section 3.2).
+    pub log_id: Vec<u8>,
+    /// Since when its timestamps are believed.
+    pub valid_from: Timestamp,
+    /// Until when (inclusive), if it was retired.
+    pub valid_until: Option<Timestamp>,
+    /// Who runs it, where it is said.
+    pub operator: Option<String>,
 }
 
 /// One transparency log.
@@ -84,9 +129,9 @@ impl TrustedRoot {
         let root = json!({
             "mediaType": MEDIA_TYPE,
             "tlogs": self.logs.iter().map(log).collect::<Vec<_>>(),
-            "certificateAuthorities": [],
-            "ctlogs": [],
-            "timestampAuthorities": [],
+            "certificateAuthorities": authorities_json(&self.certificate_authorities),
+            "ctlogs": self.ct_logs.iter().map(ct_log_json).collect::<Vec<_>>(),
+            "timestampAuthorities": authorities_json(&self.timestamp_authorities),
         });
         format!("{root:#}\n")
     }
@@ -106,11 +151,20 @@ impl TrustedRoot {
             return Err(Error::Unsupported { path, what: "media type", found });
         }
         let logs = root.take("tlogs", |list| list.list(MAX_INSTANCES, log_instance))?;
-        for authorities in ["certificateAuthorities", "ctlogs", "timestampAuthorities"] {
-            root.take_optional(authorities, |list| list.list(MAX_INSTANCES, |_| Ok(())))?;
-        }
+        let mut authorities = |name| {
+            root.take_optional(name, |list| list.list(MAX_INSTANCES, authority))
+                .map(Option::unwrap_or_default)
+        };
+        let certificate_authorities = authorities("certificateAuthorities")?;
+        let timestamp_authorities = authorities("timestampAuthorities")?;
+        let ct_logs = root.take_optional("ctlogs", |list| list.list(MAX_INSTANCES, ct_log))?;
         root.finish()?;
-        Ok(Self { logs: logs.into_iter().flatten().collect() })
+        Ok(Self {
+            logs: logs.into_iter().flatten().collect(),
+            certificate_authorities,
+            ct_logs: ct_logs.unwrap_or_default(),
+            timestamp_authorities,
+        })
     }
 }
 
@@ -135,6 +189,99 @@ fn log_instance(json: Json<'_>) -> Result<Option<LogInstance>, Error> {
         return Err(Error::Shape { path: "logId".to_owned(), expected: "the id of the log's key" });
     }
     Ok(Some(LogInstance { origin, key, log_id, valid_from, valid_until }))
+}
+
+fn authorities_json(authorities: &[AuthorityInstance]) -> Vec<Value> {
+    let one = |authority: &AuthorityInstance| {
+        let certificates: Vec<Value> =
+            authority.chain.iter().map(|der| json!({"rawBytes": STANDARD.encode(der)})).collect();
+        let mut value = json!({
+            "subject": {"organization": authority.organization, "commonName": authority.common_name},
+            "uri": authority.uri,
+            "certChain": {"certificates": certificates},
+            "validFor": window_json(authority.valid_from, authority.valid_until),
+        });
+        add_operator(&mut value, authority.operator.as_deref());
+        value
+    };
+    authorities.iter().map(one).collect()
+}
+
+fn ct_log_json(log: &CtLogInstance) -> Value {
+    let mut value = json!({
+        "baseUrl": log.base_url,
+        "hashAlgorithm": HASH_ALGORITHM,
+        "publicKey": {
+            "rawBytes": STANDARD.encode(&log.key),
+            "keyDetails": log.key_details,
+            "validFor": window_json(log.valid_from, log.valid_until),
+        },
+        "logId": {"keyId": STANDARD.encode(&log.log_id)},
+    });
+    add_operator(&mut value, log.operator.as_deref());
+    value
+}
+
+fn add_operator(value: &mut Value, operator: Option<&str>) {
+    if let (Some(operator), Some(object)) = (operator, value.as_object_mut()) {
+        object.insert("operator".to_owned(), operator.into());
+    }
+}
+
+fn authority(json: Json<'_>) -> Result<AuthorityInstance, Error> {
+    let mut object = json.object()?;
+    let text = |value: Json<'_>| value.name().map(std::borrow::Cow::into_owned);
+    let (organization, common_name) = object
+        .take_optional("subject", |value| {
+            let mut value = value.object()?;
+            let organization = value.take_optional("organization", text)?.unwrap_or_default();
+            let common_name = value.take_optional("commonName", text)?.unwrap_or_default();
+            value.finish().map(|()| (organization, common_name))
+        })?
+        .unwrap_or_default();
+    let uri = object.take_optional("uri", text)?.unwrap_or_default();
+    let chain = object.take("certChain", |value| {
+        let mut value = value.object()?;
+        let certificates = value.take("certificates", |list| list.list(MAX_CHAIN, raw_bytes))?;
+        value.finish().map(|()| certificates)
+    })?;
+    if chain.is_empty() {
+        return Err(Error::Missing { path: "certChain".to_owned() });
+    }
+    let (valid_from, valid_until) = object.take("validFor", window)?;
+    let operator = object.take_optional("operator", text)?;
+    object.finish()?;
+    Ok(AuthorityInstance { organization, common_name, uri, chain, valid_from, valid_until, operator })
+}
+
+fn ct_log(json: Json<'_>) -> Result<CtLogInstance, Error> {
+    let mut object = json.object()?;
+    let text = |value: Json<'_>| value.name().map(std::borrow::Cow::into_owned);
+    let base_url = object.take_optional("baseUrl", text)?.unwrap_or_default();
+    object.take("hashAlgorithm", |value| match value.name()? {
+        name if name == HASH_ALGORITHM => Ok(()),
+        other => {
+            let (path, found) = (String::new(), other.into_owned());
+            Err(Error::Unsupported { path, what: "hash of a log of certificates", found })
+        }
+    })?;
+    let (key, key_details, valid_from, valid_until) = object.take("publicKey", |value| {
+        let mut value = value.object()?;
+        let key = value.take("rawBytes", Json::base64)?;
+        let details = value.take("keyDetails", text)?;
+        let (start, end) = value.take("validFor", window)?;
+        value.finish().map(|()| (key, details, start, end))
+    })?;
+    let log_id = object.take("logId", key_id)?;
+    let operator = object.take_optional("operator", text)?;
+    object.finish()?;
+    Ok(CtLogInstance { base_url, key, key_details, log_id, valid_from, valid_until, operator })
+}
+
+fn raw_bytes(json: Json<'_>) -> Result<Vec<u8>, Error> {
+    let mut object = json.object()?;
+    let bytes = object.take("rawBytes", Json::base64)?;
+    object.finish().map(|()| bytes)
 }
 
 /// Reads a log's key, none where it is of a kind that signs no checkpoint here, and its validity.
@@ -220,6 +367,7 @@ const READ_MEDIA_TYPES: [&str; 2] = [MEDIA_TYPE, "application/vnd.dev.sigstore.t
 const NOTE_SCHEMES: [Scheme; 2] = [Scheme::Ed25519, Scheme::EcdsaP256Sha256];
 const HASH_ALGORITHM: &str = "SHA2_256";
 const MAX_INSTANCES: usize = 1_024;
+const MAX_CHAIN: usize = 32;
 const LIMITS: Limits = Limits { bytes: 4 << 20, depth: 12, values: 65_536 };
 
 #[cfg(test)]

@@ -194,7 +194,11 @@ fn sign_and_log(model: &Path, trust: &Path) -> [PathBuf; 3] {
     let bundle = Bundle { material, log_entries: vec![entry], timestamps: Vec::new(), envelope };
 
     let paths = [model.join("model.sig"), trust.join("signing.pub"), trust.join("trusted_root.json")];
-    let texts = [bundle.to_json(), key.public_key().to_pem(), TrustedRoot { logs: vec![log] }.to_json()];
+    let texts = [
+        bundle.to_json(),
+        key.public_key().to_pem(),
+        TrustedRoot { logs: vec![log], ..TrustedRoot::default() }.to_json(),
+    ];
     for (path, text) in paths.iter().zip(texts) {
         fs::write(path, text).unwrap();
     }

@@ -20,7 +20,32 @@ fn root() -> TrustedRoot {
         valid_until: Some(time("2026-06-30T23:59:59.999Z")),
         ..log("old.example", KeyKind::P256)
     };
-    TrustedRoot { logs: vec![frozen, log("log.example", KeyKind::Ed25519)] }
+    let retired = AuthorityInstance {
+        organization: "example".to_owned(),
+        common_name: "old".to_owned(),
+        uri: "https://ca.example".to_owned(),
+        chain: vec![vec![1, 2], vec![3]],
+        valid_from: time("2026-01-01T00:00:00Z"),
+        valid_until: Some(time("2026-06-30T23:59:59Z")),
+        operator: Some("example".to_owned()),
+    };
+    let current =
+        AuthorityInstance { valid_until: None, operator: None, chain: vec![vec![4]], ..retired.clone() };
+    let ct_log = CtLogInstance {
+        base_url: "https://ct.example".to_owned(),
+        key: vec![5],
+        key_details: "PKIX_ECDSA_P256_SHA_256".to_owned(),
+        log_id: vec![6],
+        valid_from: time("2026-01-01T00:00:00Z"),
+        valid_until: None,
+        operator: None,
+    };
+    TrustedRoot {
+        logs: vec![frozen, log("log.example", KeyKind::Ed25519)],
+        certificate_authorities: vec![retired, current.clone()],
+        ct_logs: vec![ct_log],
+        timestamp_authorities: vec![current],
+    }
 }
 
 fn json_of(root: &TrustedRoot) -> Value {
@@ -53,6 +78,9 @@ fn assert_same(one: &TrustedRoot, other: &TrustedRoot) {
         root.logs.iter().map(fields).collect::<Vec<_>>()
     };
     assert_eq!(fields(one), fields(other));
+    assert_eq!(one.certificate_authorities, other.certificate_authorities);
+    assert_eq!(one.ct_logs, other.ct_logs);
+    assert_eq!(one.timestamp_authorities, other.timestamp_authorities);
 }
 
 #[test]

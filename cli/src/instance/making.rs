@@ -46,7 +46,7 @@ pub(super) fn build(dir: &Path, blueprint: &Blueprint, now: Timestamp) -> Result
 
     let log = create_log(&dir.join(LOG_KEY), &dir.join(LOG), blueprint.origin.as_deref(), now)?;
     let origin = log.origin.clone();
-    let trusted_root = TrustedRoot { logs: vec![log] };
+    let trusted_root = TrustedRoot { logs: vec![log], ..TrustedRoot::default() };
     files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
     let trusted = TrustedKey { name: INSTANCE_KEY_NAME.to_owned(), key: signing.public_key().clone() };
     files::create_public(&dir.join(POLICY), &Policy::file_for(&[trusted]))?;

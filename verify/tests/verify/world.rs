@@ -110,7 +110,7 @@ impl Log {
     }
 
     pub(crate) fn trusted_root(&self) -> TrustedRoot {
-        TrustedRoot { logs: vec![self.instance()] }
+        TrustedRoot { logs: vec![self.instance()], ..TrustedRoot::default() }
     }
 }
 

@@ -1,0 +1,1 @@
+//! Keys that never leave a PKCS#11 token.
