@@ -13,6 +13,8 @@
 //! The log's origin is the host of its base URL, which is how sigstore-go names the key of a checkpoint. Of authorities only
 //! the form is read: their certificates and keys stay the bytes that came, for whoever verifies with them.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -140,8 +142,9 @@ impl TrustedRoot {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for another media type, or a log key that is not what its details say; [`Error::Key`] for one
-    /// that cannot be read; [`Error::Shape`] where a log's id is not that of its key; [`Error::Missing`] without `tlogs` or
-    /// the start of a log's validity; shape errors otherwise, unknown fields included. A log that signs with a kind of key
+    /// that cannot be read; [`Error::Shape`] where a log's id is not that of its key, a log is listed twice, or a
+    /// validity ends before it starts; [`Error::Missing`] without `tlogs`, the start of a validity, or a certificate of an
+    /// authority; shape errors otherwise, unknown fields included. A log that signs with a kind of key
     /// that is not read is left out without an error.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
         let mut root = parse(text, LIMITS)?.object()?;
@@ -159,12 +162,11 @@ impl TrustedRoot {
         let timestamp_authorities = authorities("timestampAuthorities")?;
         let ct_logs = root.take_optional("ctlogs", |list| list.list(MAX_INSTANCES, ct_log))?;
         root.finish()?;
-        Ok(Self {
-            logs: logs.into_iter().flatten().collect(),
-            certificate_authorities,
-            ct_logs: ct_logs.unwrap_or_default(),
-            timestamp_authorities,
-        })
+        let logs: Vec<LogInstance> = logs.into_iter().flatten().collect();
+        let ct_logs = ct_logs.unwrap_or_default();
+        once("tlogs", logs.iter().map(|log| &log.log_id))?;
+        once("ctlogs", ct_logs.iter().map(|log| &log.log_id))?;
+        Ok(Self { logs, certificate_authorities, ct_logs, timestamp_authorities })
     }
 }
 
@@ -284,6 +286,15 @@ fn raw_bytes(json: Json<'_>) -> Result<Vec<u8>, Error> {
     object.finish().map(|()| bytes)
 }
 
+/// Refuses a log that is listed twice: with two times of validity it would be unclear which one holds.
+fn once<'a>(list: &str, ids: impl Iterator<Item = &'a Vec<u8>>) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    match ids.into_iter().all(|id| seen.insert(id)) {
+        true => Ok(()),
+        false => Err(Error::Shape { path: list.to_owned(), expected: "each log once" }),
+    }
+}
+
 /// Reads a log's key, none where it is of a kind that signs no checkpoint here, and its validity.
 fn log_key(json: Json<'_>) -> Result<(Option<PublicKey>, Timestamp, Option<Timestamp>), Error> {
     let mut object = json.object()?;
@@ -321,7 +332,11 @@ pub(crate) fn window(json: Json<'_>) -> Result<(Timestamp, Option<Timestamp>), E
     let mut window = json.object()?;
     let start = window.take("start", timestamp)?;
     let end = window.take_optional("end", timestamp)?;
-    window.finish().map(|()| (start, end))
+    window.finish()?;
+    if end.is_some_and(|end| end < start) {
+        return Err(Error::Shape { path: "end".to_owned(), expected: "an end that is not before the start" });
+    }
+    Ok((start, end))
 }
 
 fn timestamp(json: Json<'_>) -> Result<Timestamp, Error> {

@@ -161,12 +161,15 @@ fn a_root_without_logs_must_say_so() {
     assert!(changed("/tlogs", json!([])).unwrap().logs.is_empty());
     // cosign leaves out what is empty.
     for array in ["certificateAuthorities", "ctlogs", "timestampAuthorities"] {
-        assert_eq!(without("", array).unwrap().logs.len(), 2, "{array}");
+        let found = without("", array).unwrap();
+        let authorities = found.certificate_authorities.len() + found.timestamp_authorities.len();
         assert_eq!(
-            changed(&format!("/{array}"), json!([{"any": "thing"}])).unwrap().logs.len(),
-            2,
+            (found.logs.len(), authorities + found.ct_logs.len()),
+            (2, if array == "certificateAuthorities" { 2 } else { 3 }),
             "{array}"
         );
+        let not_an_authority = changed(&format!("/{array}"), json!([{"any": "thing"}]));
+        assert!(matches!(not_an_authority, Err(Error::Missing { .. })), "{array}");
         let not_a_list = changed(&format!("/{array}"), json!({}));
         assert!(matches!(not_a_list, Err(Error::Shape { path, .. }) if path == array));
     }
@@ -177,11 +180,24 @@ fn m08_a_validity_without_start_is_refused() {
     for (parent, field, path) in [
         ("/tlogs/0/publicKey/validFor", "start", "tlogs[0].publicKey.validFor.start"),
         ("/tlogs/0/publicKey", "validFor", "tlogs[0].publicKey.validFor"),
+        ("/ctlogs/0/publicKey/validFor", "start", "ctlogs[0].publicKey.validFor.start"),
+        ("/ctlogs/0/publicKey", "validFor", "ctlogs[0].publicKey.validFor"),
+        ("/certificateAuthorities/1/validFor", "start", "certificateAuthorities[1].validFor.start"),
+        ("/certificateAuthorities/1", "validFor", "certificateAuthorities[1].validFor"),
+        ("/timestampAuthorities/0/validFor", "start", "timestampAuthorities[0].validFor.start"),
+        ("/timestampAuthorities/0", "validFor", "timestampAuthorities[0].validFor"),
     ] {
         assert!(matches!(without(parent, field), Err(Error::Missing { path: found }) if found == path));
     }
     assert!(changed("/tlogs/0/publicKey/validFor/start", Value::Null).is_err());
-    for place in ["/tlogs/0/publicKey/validFor/start", "/tlogs/0/publicKey/validFor/end"] {
+    for place in [
+        "/tlogs/0/publicKey/validFor/start",
+        "/tlogs/0/publicKey/validFor/end",
+        "/ctlogs/0/publicKey/validFor/start",
+        "/certificateAuthorities/0/validFor/start",
+        "/certificateAuthorities/0/validFor/end",
+        "/timestampAuthorities/0/validFor/start",
+    ] {
         for bad in [
             json!(""),
             json!("2026"),
@@ -202,6 +218,46 @@ fn m08_a_validity_without_start_is_refused() {
         without("/tlogs/0/publicKey/validFor", "end").unwrap(),
     ] {
         assert_eq!(open.logs[0].valid_until, None);
+    }
+}
+
+#[test]
+fn m08_a_validity_that_ends_before_it_starts_is_refused() {
+    for place in [
+        "/tlogs/0/publicKey/validFor",
+        "/certificateAuthorities/0/validFor",
+        "/timestampAuthorities/0/validFor",
+    ] {
+        let start = "2026-01-01T00:00:00Z";
+        let backwards = json!({"start": start, "end": "2025-12-31T23:59:59.999Z"});
+        let found = changed(place, backwards);
+        assert!(matches!(found, Err(Error::Shape { .. })), "{place}: {found:?}");
+        changed(place, json!({"start": start, "end": start})).unwrap();
+    }
+}
+
+#[test]
+fn c02_an_authority_without_a_certificate_is_refused() {
+    for list in ["certificateAuthorities", "timestampAuthorities"] {
+        let found = changed(&format!("/{list}/0/certChain/certificates"), json!([]));
+        let expected = format!("{list}[0].certChain");
+        assert!(matches!(found, Err(Error::Missing { path }) if path == expected));
+        let found = changed(
+            &format!("/{list}/0/certChain/certificates"),
+            json!(vec![json!({"rawBytes": "AAAA"}); 33]),
+        );
+        assert!(matches!(found, Err(Error::TooMany { limit: 32, .. })));
+    }
+    assert!(matches!(changed("/ctlogs/0/hashAlgorithm", json!("SHA2_512")), Err(Error::Unsupported { .. })));
+}
+
+#[test]
+fn t10_one_log_listed_twice_is_refused() {
+    for list in ["tlogs", "ctlogs"] {
+        let mut json = json_of(&root());
+        let again = json[list][0].clone();
+        json[list].as_array_mut().unwrap().push(again);
+        assert!(matches!(read(&json), Err(Error::Shape { path, .. }) if path == list));
     }
 }
 
@@ -309,18 +365,28 @@ fn g05_keys_that_are_not_what_they_say_are_refused() {
     }
 }
 
-/// Where a root may say less, and whether it then holds a log less.
+/// Where a root may say less, and whether it then holds a log or an authority less.
 fn may_be_read(pointer: &str, change: &str) -> bool {
     let list = ["/certificateAuthorities", "/ctlogs", "/timestampAuthorities"].contains(&pointer);
     let end = pointer.ends_with("/validFor/end");
-    let log = matches!(pointer, "/tlogs/0" | "/tlogs/1");
-    let kind = pointer.ends_with("/keyDetails") || pointer.ends_with("/hashAlgorithm");
+    let text = ["/operator", "/uri", "/organization", "/commonName"].iter().any(|end| pointer.ends_with(end))
+        || pointer == "/ctlogs/0/baseUrl";
+    let element = pointer.rsplit('/').next().is_some_and(|last| last.parse::<u32>().is_ok());
+    // A chain may be shorter by an element, not empty.
+    let only = pointer.ends_with("/certificates/0") && !pointer.starts_with("/certificateAuthorities/0");
+    let bytes =
+        !pointer.starts_with("/tlogs") && (pointer.ends_with("/rawBytes") || pointer.ends_with("/keyId"));
+    let kind = pointer.starts_with("/tlogs")
+        && (pointer.ends_with("/keyDetails") || pointer.ends_with("/hashAlgorithm"))
+        || pointer == "/ctlogs/0/publicKey/keyDetails";
     match change {
-        "absent" => list || end || log,
-        "null" => list || end,
+        "absent" => list || end || text || pointer.ends_with("/subject") || element && !only,
+        "null" => list || end || text || pointer.ends_with("/subject"),
         "array" => list || pointer == "/tlogs",
-        "nested array" => list,
-        "string" | "empty string" => kind,
+        "string" => kind || text,
+        // No bytes are still bytes: what they are is for whoever verifies with them.
+        "empty string" => kind || text || bytes,
+        "object" => pointer.ends_with("/subject"),
         _ => false,
     }
 }
@@ -353,7 +419,22 @@ fn b08_every_place_absent_null_or_of_another_type() {
 
 #[test]
 fn b08_unknown_fields_are_refused_at_every_level_that_is_read() {
-    for pointer in ["", "/tlogs/0", "/tlogs/0/publicKey", "/tlogs/0/publicKey/validFor", "/tlogs/0/logId"] {
+    for pointer in [
+        "",
+        "/tlogs/0",
+        "/tlogs/0/publicKey",
+        "/tlogs/0/publicKey/validFor",
+        "/tlogs/0/logId",
+        "/ctlogs/0",
+        "/ctlogs/0/publicKey",
+        "/ctlogs/0/logId",
+        "/certificateAuthorities/0",
+        "/certificateAuthorities/0/subject",
+        "/certificateAuthorities/0/certChain",
+        "/certificateAuthorities/0/certChain/certificates/1",
+        "/certificateAuthorities/0/validFor",
+        "/timestampAuthorities/0",
+    ] {
         let mut json = json_of(&root());
         json.pointer_mut(pointer).unwrap()["extra"] = Value::Null;
         assert!(
@@ -368,9 +449,9 @@ fn b08_unknown_fields_are_refused_at_every_level_that_is_read() {
 }
 
 #[test]
-fn d12_duplicate_keys_are_refused_also_where_nothing_is_read() {
+fn d12_duplicate_keys_are_refused() {
     let text = root().to_json();
-    let doubled = text.replace(r#""ctlogs": []"#, r#""ctlogs": [{"a": 1, "\u0061": 2}]"#);
+    let doubled = text.replace(r#""ctlogs": ["#, r#""ctlogs": [{"a": 1, "\u0061": 2}, "#);
     assert_ne!(doubled, text);
     assert!(
         matches!(TrustedRoot::from_json(doubled.as_bytes()), Err(Error::DuplicateKey(key)) if key == "a")
@@ -381,7 +462,7 @@ fn d12_duplicate_keys_are_refused_also_where_nothing_is_read() {
 fn b06_lists_and_depth_are_capped() {
     assert!(matches!(changed("/ctlogs", json!(vec![0; 1_025])), Err(Error::TooMany { limit: 1_024, .. })));
     assert!(matches!(changed("/ctlogs", json!(vec![0; 100_000])), Err(Error::TooManyValues { .. })));
-    let deep = root().to_json().replace(r#""ctlogs": []"#, &format!(r#""ctlogs": {}"#, "[".repeat(100_000)));
+    let deep = root().to_json().replace(r#""ctlogs": ["#, &format!(r#""ctlogs": {}"#, "[".repeat(100_000)));
     assert!(matches!(TrustedRoot::from_json(deep.as_bytes()), Err(Error::TooDeep { .. })));
     let large = vec![b' '; (4 << 20) + 1];
     assert!(matches!(TrustedRoot::from_json(&large), Err(Error::TooLarge { .. })));
