@@ -1,7 +1,7 @@
 //! What can be wrong with a key, a key file, a certificate or a signature.
 //!
-//! No variant carries secret bytes, and no text from outside except PEM labels (checked to be upper-case ASCII) and
-//! object identifiers.
+//! No variant carries secret bytes, and no text from outside except PEM labels (checked to be upper-case ASCII), object
+//! identifiers, and what hinders the holder of a key.
 
 use crate::scheme::{KeyKind, Scheme};
 
@@ -115,6 +115,18 @@ pub enum Error {
     /// The signing library refused to sign.
     #[error("signing failed")]
     SigningFailed,
+    /// Who holds the private key did not sign.
+    #[error("{reason}")]
+    Holder {
+        /// What hindered it.
+        reason: String,
+    },
+    /// Who holds the private key gave something else than a signature by it.
+    #[error("what the key's holder signed does not verify: it is faulty, or holds another key")]
+    HolderSignature,
+    /// The private key is not here to be written.
+    #[error("the private key is held elsewhere and cannot be written")]
+    HeldElsewhere,
     /// The scheme is not the registry's one for this key.
     #[error("{scheme} does not fit a key of {kind}, {bits} bits")]
     SchemeMismatch {

@@ -31,4 +31,4 @@ pub use error::{Error, Result};
 pub use key_file::{EncryptedKey, KeyFile};
 pub use public_key::PublicKey;
 pub use scheme::{HashAlgorithm, KeyKind, Scheme};
-pub use secret_key::SecretKey;
+pub use secret_key::{Holder, SecretKey};

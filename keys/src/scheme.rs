@@ -20,11 +20,11 @@ pub enum KeyKind {
     P256,
     /// ECDSA on the curve P-384 (secp384r1).
     P384,
-    /// ECDSA on the curve P-521 (secp521r1); verification only.
+    /// ECDSA on the curve P-521 (secp521r1); Sealwax makes no such key.
     P521,
     /// Ed25519 (RFC 8032), both pure and prehashed.
     Ed25519,
-    /// RSA with a modulus of 2048 to 4096 bits; verification only.
+    /// RSA with a modulus of 2048 to 4096 bits; Sealwax makes no such key.
     Rsa,
 }
 

@@ -3,6 +3,9 @@
 //! The key wipes itself on drop, cannot be copied or serialised by accident, and prints only its kind and fingerprint. The
 //! public key is derived from the private one and never given beside it, so no caller can make an Ed25519 key sign under
 //! somebody else's public key, which would give the private key away.
+//!
+//! The private half may also be held elsewhere, by something that only signs (see [`Holder`]). It is then the holder that
+//! knows both halves, and each signature that it gives is verified before anybody gets it.
 
 use std::fmt;
 
@@ -28,11 +31,22 @@ pub struct SecretKey {
     public: PublicKey,
 }
 
-/// The library's key, which wipes itself on drop.
+/// Signs with a private key that never comes into this process, for example one in a hardware token.
+pub trait Holder: Send + Sync {
+    /// Signs a message with the key's scheme, in the encoding that [`PublicKey::verify`] takes: DER for ECDSA.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Holder`] with what hindered it, which must hold no secret.
+    fn sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>>;
+}
+
+/// The library's key, which wipes itself on drop, or who has it.
 enum Inner {
     P256(p256::ecdsa::SigningKey),
     P384(p384::ecdsa::SigningKey),
     Ed25519(ed25519_dalek::SigningKey),
+    Held(Box<dyn Holder>),
 }
 
 impl SecretKey {
@@ -58,6 +72,11 @@ impl SecretKey {
             KeyKind::P521 | KeyKind::Rsa => return Err(Error::CannotGenerate { kind }),
         };
         Self::new(inner)
+    }
+
+    /// Makes a key of its public half and of who holds the private one.
+    pub fn held(public: PublicKey, holder: impl Holder + 'static) -> Self {
+        Self { inner: Box::new(Inner::Held(Box::new(holder))), public }
     }
 
     /// Makes a P-256 key from its scalar, exactly 32 bytes big-endian.
@@ -90,6 +109,7 @@ impl SecretKey {
                 PublicKey::from_point(P384_OID, key.verifying_key().to_sec1_point(false).as_bytes())?
             }
             Inner::Ed25519(key) => PublicKey::from_ed25519(key.verifying_key().as_bytes())?,
+            Inner::Held(_) => return Err(Error::HeldElsewhere),
         };
         Ok(Self { inner: Box::new(inner), public })
     }
@@ -102,11 +122,12 @@ impl SecretKey {
     /// Signs a message with the scheme of [`PublicKey::scheme`].
     ///
     /// ECDSA signatures are DER, with the nonce derived as RFC 6979 says, so that a poor random source cannot give the key
-    /// away; Ed25519 keys sign the message's SHA-512 (Ed25519ph).
+    /// away; Ed25519 keys sign the message's SHA-512 (Ed25519ph). A key that is held elsewhere makes its nonces its own way.
     ///
     /// # Errors
     ///
-    /// [`Error::SigningFailed`] where the signing library refuses.
+    /// [`Error::SigningFailed`] where the signing library refuses, [`Error::Holder`] where the holder of the key does, and
+    /// [`Error::HolderSignature`] where what it gives is no signature by this key.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         self.sign_with(self.public.scheme(), message)
     }
@@ -119,6 +140,12 @@ impl SecretKey {
     pub fn sign_with(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>> {
         self.public.accept_scheme(scheme)?;
         match self.inner.as_ref() {
+            Inner::Held(holder) => {
+                let signature = holder.sign(scheme, message)?;
+                // What a faulty token gives may tell its key to whoever sees it.
+                self.public.verify(scheme, message, &signature).map_err(|_| Error::HolderSignature)?;
+                Ok(signature)
+            }
             Inner::P256(key) => Signer::<p256::ecdsa::DerSignature>::try_sign(key, message)
                 .map(|signature| signature.as_bytes().to_vec())
                 .map_err(|_| Error::SigningFailed),
@@ -144,12 +171,13 @@ impl SecretKey {
     /// # Errors
     ///
     /// [`Error::EmptyPassphrase`] for an empty passphrase, [`Error::Random`] where the system gives no random bytes for
-    /// salt and initialisation vector.
+    /// salt and initialisation vector, [`Error::HeldElsewhere`] where there is nothing here to write.
     pub fn to_pkcs8_pem(&self, passphrase: Option<&str>) -> Result<Zeroizing<String>> {
         let document = match self.inner.as_ref() {
             Inner::P256(key) => key.to_pkcs8_der().map_err(|_| MALFORMED)?,
             Inner::P384(key) => key.to_pkcs8_der().map_err(|_| MALFORMED)?,
             Inner::Ed25519(key) => ed25519_document(key)?,
+            Inner::Held(_) => return Err(Error::HeldElsewhere),
         };
         match passphrase {
             None => Ok(pem::encode("PRIVATE KEY", document.as_bytes())),

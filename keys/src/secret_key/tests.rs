@@ -152,3 +152,55 @@ fn g05_refuses_scalars_out_of_range() {
         assert_eq!(SecretKey::from_p384_scalar(&vec![1; length]).map(drop), Err(SCALAR_LENGTH));
     }
 }
+
+/// Holds a key as a token does, and gives what `change` makes of its signatures.
+struct Token {
+    key: SecretKey,
+    change: fn(Vec<u8>) -> Result<Vec<u8>>,
+}
+
+impl Holder for Token {
+    fn sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>> {
+        (self.change)(self.key.sign_with(scheme, message)?)
+    }
+}
+
+fn held(kind: KeyKind, change: fn(Vec<u8>) -> Result<Vec<u8>>) -> SecretKey {
+    let key = SecretKey::generate(kind).unwrap();
+    SecretKey::held(key.public_key().clone(), Token { key, change })
+}
+
+#[test]
+fn a_key_that_is_held_elsewhere_signs_and_cannot_be_written() {
+    for kind in KINDS {
+        let key = held(kind, Ok);
+        let signature = key.sign(b"message").unwrap();
+        key.public_key().verify(key.public_key().scheme(), b"message", &signature).unwrap();
+        for passphrase in [None, Some("passphrase")] {
+            assert_eq!(key.to_pkcs8_pem(passphrase).map(drop), Err(Error::HeldElsewhere));
+        }
+    }
+    let key = held(KeyKind::Ed25519, Ok);
+    let note = key.sign_with(Scheme::Ed25519, b"note").unwrap();
+    key.public_key().verify(Scheme::Ed25519, b"note", &note).unwrap();
+    assert!(matches!(key.sign_with(Scheme::EcdsaP256Sha256, b"note"), Err(Error::SchemeMismatch { .. })));
+}
+
+#[test]
+fn nothing_that_a_faulty_holder_signs_gets_out() {
+    fn spoilt(mut signature: Vec<u8>) -> Result<Vec<u8>> {
+        let last = signature.last_mut().unwrap();
+        *last ^= 1;
+        Ok(signature)
+    }
+    for kind in KINDS {
+        assert_eq!(held(kind, spoilt).sign(b"message"), Err(Error::HolderSignature));
+        assert_eq!(held(kind, |_| Ok(Vec::new())).sign(b"message"), Err(Error::HolderSignature));
+        let stranger = SecretKey::generate(kind).unwrap().public_key().clone();
+        let token = Token { key: SecretKey::generate(kind).unwrap(), change: Ok };
+        assert_eq!(SecretKey::held(stranger, token).sign(b"message"), Err(Error::HolderSignature));
+        let refusal = Error::Holder { reason: "removed".to_owned() };
+        let removed = |_| Err(Error::Holder { reason: "removed".to_owned() });
+        assert_eq!(held(kind, removed).sign(b"message"), Err(refusal));
+    }
+}
