@@ -26,7 +26,7 @@ use crate::public_key::PublicKey;
 use crate::scheme::{HashAlgorithm, KeyKind};
 use extensions::Extensions;
 
-pub use extensions::{BasicConstraints, KeyUsage, SubjectName};
+pub use extensions::{BasicConstraints, Extension, KeyUsage, SubjectName};
 
 /// A certificate.
 #[derive(Clone)]
@@ -38,6 +38,7 @@ pub struct Certificate {
     signature: Vec<u8>,
     subject: DistinguishedName,
     issuer: DistinguishedName,
+    serial: Vec<u8>,
     not_before: i64,
     not_after: i64,
     public_key: PublicKey,
@@ -85,6 +86,8 @@ impl Certificate {
             signature: parsed.signature().as_bytes().ok_or(MALFORMED)?.to_vec(),
             subject: DistinguishedName::read(fields.subject())?,
             issuer: DistinguishedName::read(fields.issuer())?,
+            // DER puts a zero before a number whose first bit is set.
+            serial: serial.strip_prefix(&[0]).unwrap_or(serial).to_vec(),
             not_before: unix_seconds(fields.validity().not_before)?,
             not_after: unix_seconds(fields.validity().not_after)?,
             public_key: PublicKey::from_spki_der(&key)?,
@@ -106,10 +109,15 @@ impl Certificate {
         blocks
             .iter()
             .map(|block| {
-                block.expect_label("CERTIFICATE")?;
+                block.expect_label(PEM_LABEL)?;
                 Self::from_der(&block.der)
             })
             .collect()
+    }
+
+    /// Writes the certificate as PEM: 64 columns, LF, trailing newline, exactly what OpenSSL prints.
+    pub fn to_pem(&self) -> String {
+        pem::encode(PEM_LABEL, &self.der).to_string()
     }
 
     /// Gives the DER bytes as they were read.
@@ -140,6 +148,11 @@ impl Certificate {
     /// Gives the issuer's name as DER, for exact comparison.
     pub fn issuer_der(&self) -> &[u8] {
         &self.issuer.der
+    }
+
+    /// Gives the serial number: positive, big-endian, without leading zeros, 1 to 20 bytes.
+    pub fn serial_number(&self) -> &[u8] {
+        &self.serial
     }
 
     /// Gives the first second of validity, in seconds since 1970 UTC.
@@ -177,6 +190,11 @@ impl Certificate {
     /// Gives the extended key usages as dotted object identifiers, `None` where there is no such extension.
     pub fn extended_key_usage(&self) -> Option<Vec<String>> {
         self.extensions.extended_key_usage.clone()
+    }
+
+    /// Gives the extension of a dotted object identifier as it stands, `None` where there is none.
+    pub fn extension(&self, oid: &str) -> Option<Extension<'_>> {
+        self.extensions.get(oid)
     }
 
     /// Gives the critical extensions, as dotted object identifiers, that none of the other methods reads.
@@ -280,6 +298,7 @@ fn unix_seconds(time: Time) -> Result<i64> {
     i64::try_from(time.to_unix_duration().as_secs()).map_err(|_| MALFORMED)
 }
 
+const PEM_LABEL: &str = "CERTIFICATE";
 /// Longest certificate read; those of Sigstore take about one kilobyte.
 const MAX_CERTIFICATE: usize = 64 * 1024;
 /// Most certificates read from one text.

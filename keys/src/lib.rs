@@ -26,7 +26,7 @@ mod public_key;
 mod scheme;
 mod secret_key;
 
-pub use certificate::{BasicConstraints, Certificate, KeyUsage, SubjectName};
+pub use certificate::{BasicConstraints, Certificate, Extension, KeyUsage, SubjectName};
 pub use error::{Error, Result};
 pub use key_file::{EncryptedKey, KeyFile};
 pub use public_key::PublicKey;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Encode, Tag, TagNumber, Tagged};
-use x509_cert::ext::{Extension, pkix};
+use x509_cert::ext::{self, pkix};
 
 use crate::error::{Error, Result};
 
@@ -57,6 +57,15 @@ pub struct KeyUsage {
     pub decipher_only: bool,
 }
 
+/// One extension as it stands in a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Extension<'a> {
+    /// Whether a reader that does not know it must refuse the certificate.
+    pub critical: bool,
+    /// The content of its octet string; nothing of it was checked.
+    pub value: &'a [u8],
+}
+
 /// What the extensions of one certificate say.
 #[derive(Clone, Default)]
 pub(super) struct Extensions {
@@ -65,12 +74,13 @@ pub(super) struct Extensions {
     pub(super) key_usage: Option<KeyUsage>,
     pub(super) extended_key_usage: Option<Vec<String>>,
     pub(super) unknown_critical: Vec<String>,
+    all: Vec<ext::Extension>,
 }
 
 impl Extensions {
-    pub(super) fn read(list: &[Extension]) -> Result<Self> {
+    pub(super) fn read(list: &[ext::Extension]) -> Result<Self> {
         let mut seen = BTreeSet::new();
-        let mut read = Self::default();
+        let mut read = Self { all: list.to_vec(), ..Self::default() };
         for extension in list {
             // Which of two a reader takes differs between readers, so there must not be two.
             if !seen.insert(extension.extn_id) {
@@ -87,6 +97,12 @@ impl Extensions {
             }
         }
         Ok(read)
+    }
+
+    pub(super) fn get(&self, oid: &str) -> Option<Extension<'_>> {
+        let oid = ObjectIdentifier::new(oid).ok()?;
+        let found = self.all.iter().find(|extension| extension.extn_id == oid)?;
+        Some(Extension { critical: found.critical, value: found.extn_value.as_bytes() })
     }
 }
 

@@ -118,6 +118,11 @@ fn reads_every_field() {
     assert_eq!(certificate.basic_constraints(), Some(BasicConstraints { ca: true, path_len: Some(3) }));
     let usage = KeyUsage { digital_signature: true, key_cert_sign: true, ..KeyUsage::default() };
     assert_eq!(certificate.key_usage(), Some(usage));
+    assert_eq!(certificate.serial_number(), [77]);
+    assert_eq!(certificate.extension("1.2.3.4"), Some(Extension { critical: true, value: &[5, 0] }));
+    assert_eq!(certificate.extension("2.5.29.14").map(|found| found.critical), Some(false));
+    assert_eq!(certificate.extension("1.2.3.5"), None);
+    assert_eq!(Certificate::from_pem_chain(certificate.to_pem().as_bytes()).unwrap()[0], certificate);
     assert_eq!(certificate.extended_key_usage(), Some(vec!["1.3.6.1.5.5.7.3.3".into()]));
     assert_eq!(certificate.unknown_critical_extensions(), ["1.2.3.4"]);
     certificate.is_signed_by(parts.signer.public_key()).unwrap();

@@ -1,0 +1,44 @@
+//! Keys, names and times that the tests of this room share.
+
+use jiff::{SignedDuration, Timestamp};
+
+use sealwax_keys::{Certificate, KeyKind, SecretKey};
+
+use crate::certificate::{Name, Validity};
+use crate::certified_key::{CertifiedKey, Role};
+
+/// The time at which the tests happen.
+pub(crate) const NOW: &str = "2026-11-24T12:00:00Z";
+
+/// The time at which the tests happen.
+pub(crate) fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+/// Names an authority of the organization `Example`.
+pub(crate) fn name(common_name: &str) -> Name<'_> {
+    Name { organization: "Example", common_name }
+}
+
+/// A validity from and to so many hours after [`now`].
+pub(crate) fn validity(from: i64, to: i64) -> Validity {
+    Validity {
+        not_before: now() + SignedDuration::from_hours(from),
+        not_after: now() + SignedDuration::from_hours(to),
+    }
+}
+
+/// A validity of so many years from [`now`] on.
+pub(crate) fn years(years: i64) -> Validity {
+    validity(0, years * 365 * 24)
+}
+
+/// A root that is valid for ten years.
+pub(crate) fn root() -> CertifiedKey {
+    CertifiedKey::new_root(SecretKey::generate(KeyKind::P384).unwrap(), name("Root"), years(10)).unwrap()
+}
+
+/// Certifies a key for five years, under the name `Below`.
+pub(crate) fn chain(root: &CertifiedKey, role: Role, key: &SecretKey) -> Vec<Certificate> {
+    root.certify(role, key.public_key(), name("Below"), years(5)).unwrap()
+}
