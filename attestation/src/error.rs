@@ -100,6 +100,18 @@ pub enum Error {
         /// What is wrong with it.
         source: sealwax_model::Error,
     },
+    /// A signing configuration that names fewer services of a kind than it says to ask.
+    #[error(
+        "no usable signing configuration: {needed} of the kind {what} needed, of different operators and valid now, {found} found"
+    )]
+    TooFewServices {
+        /// The kind of service.
+        what: &'static str,
+        /// How many must be asked.
+        needed: usize,
+        /// How many are valid now, of a version that is known, and of different operators.
+        found: usize,
+    },
     /// A key that cannot be read.
     #[error("{path}: {source}")]
     Key {

@@ -6,6 +6,7 @@
 //! were signed are kept as they came.
 
 mod bundle;
+mod client_trust_config;
 mod entry;
 mod envelope;
 mod error;
@@ -19,11 +20,12 @@ mod submission;
 mod trusted_root;
 
 pub use bundle::{Bundle, VerificationMaterial};
+pub use client_trust_config::ClientTrustConfig;
 pub use entry::{EntryKind, HashedRekord, InclusionProof, TransparencyLogEntry, Verifier};
 pub use envelope::{Envelope, IN_TOTO_PAYLOAD_TYPE, pae};
 pub use error::Error;
 pub use logged::{DsseEntry, DsseSignature, LoggedEntry};
-pub use signing_config::{LogService, SigningConfig};
+pub use signing_config::{Chosen, Selector, Service, SigningConfig};
 pub use statement::{PredicateVersion, Statement};
 pub use submission::{DsseSubmission, Submission};
 pub use trusted_root::{AuthorityInstance, CtLogInstance, LogInstance, TrustedRoot};

@@ -116,6 +116,10 @@ impl LogInstance {
 impl TrustedRoot {
     /// Writes the root, indented for people.
     pub fn to_json(&self) -> String {
+        format!("{:#}\n", self.to_value())
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
         let log = |log: &LogInstance| {
             json!({
                 "baseUrl": format!("https://{}", log.origin),
@@ -128,14 +132,13 @@ impl TrustedRoot {
                 "logId": {"keyId": STANDARD.encode(&log.log_id)},
             })
         };
-        let root = json!({
+        json!({
             "mediaType": MEDIA_TYPE,
             "tlogs": self.logs.iter().map(log).collect::<Vec<_>>(),
             "certificateAuthorities": authorities_json(&self.certificate_authorities),
             "ctlogs": self.ct_logs.iter().map(ct_log_json).collect::<Vec<_>>(),
             "timestampAuthorities": authorities_json(&self.timestamp_authorities),
-        });
-        format!("{root:#}\n")
+        })
     }
 
     /// Reads a root.
@@ -147,7 +150,11 @@ impl TrustedRoot {
     /// authority; shape errors otherwise, unknown fields included. A log that signs with a kind of key
     /// that is not read is left out without an error.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
-        let mut root = parse(text, LIMITS)?.object()?;
+        Self::read(parse(text, LIMITS)?)
+    }
+
+    pub(crate) fn read(json: Json<'_>) -> Result<Self, Error> {
+        let mut root = json.object()?;
         let media_type = root.take("mediaType", Json::name)?;
         if !READ_MEDIA_TYPES.contains(&media_type.as_ref()) {
             let (path, found) = ("mediaType".to_owned(), media_type.into_owned());

@@ -11,6 +11,7 @@ pub mod http;
 pub mod litewitness;
 pub mod log;
 pub mod machine;
+pub mod oidc;
 pub mod server;
 
 use std::ffi::OsStr;

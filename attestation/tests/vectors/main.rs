@@ -14,6 +14,7 @@ mod dsse;
 mod json_test_suite;
 mod model_signing;
 mod rekor;
+mod signing_configs;
 mod trusted_roots;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use sealwax_attestation::{LogInstance, LogService, SigningConfig};
+use sealwax_attestation::{LogInstance, Service, SigningConfig};
 use sealwax_keys::PublicKey;
 use sealwax_verify::Signers;
 
@@ -147,8 +147,9 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
         ("signing.pub", key),
     ];
     if let Some(url) = served_at(options, &instance)? {
-        let service = |url: String, log: LogInstance| LogService {
+        let service = |url: String, log: LogInstance| Service {
             url,
+            api_version: 2,
             valid_from: log.valid_from,
             valid_until: log.valid_until,
             operator: log.origin,
@@ -157,7 +158,7 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
         let mut logs: Vec<_> =
             frozen.map(|log| service(format!("{url}/shards/{}", log.origin), log)).collect();
         logs.push(service(url, instance.own_log()?));
-        files.push(("signing_config.json", SigningConfig { logs }.to_json()));
+        files.push(("signing_config.json", SigningConfig { logs, ..SigningConfig::default() }.to_json()));
     }
     // All or nothing: none is written where one of them is there.
     if let Some(path) =
