@@ -40,6 +40,7 @@ pub(crate) fn entry(issuer: &PublicKey, tbs: &[u8], time: Timestamp) -> Result<V
 /// Signs an entry, and writes the extension with this one timestamp.
 pub(crate) fn timestamp(log: &SecretKey, entry: &[u8], time: Timestamp) -> Result<Extension> {
     let signature = log.sign_with(Scheme::EcdsaP256Sha256, entry)?;
+    log.public_key().verify(Scheme::EcdsaP256Sha256, entry, &signature)?;
     let mut timestamp = vec![0];
     timestamp.extend(log.public_key().fingerprint());
     timestamp.extend(milliseconds(time)?);

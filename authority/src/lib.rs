@@ -43,9 +43,11 @@ mod error;
 mod identity;
 #[cfg(test)]
 mod test_keys;
+mod timestamp_authority;
 
 pub use certificate::{Name, Validity};
 pub use certificate_authority::{CertificateAuthority, Issued};
 pub use certified_key::{CertifiedKey, Role};
 pub use error::{Error, Result};
 pub use identity::{Claim, Identity, IdentityName};
+pub use timestamp_authority::{TimestampAuthority, TimestampRefusal, TimestampReply};

@@ -42,3 +42,17 @@ pub(crate) fn root() -> CertifiedKey {
 pub(crate) fn chain(root: &CertifiedKey, role: Role, key: &SecretKey) -> Vec<Certificate> {
     root.certify(role, key.public_key(), name("Below"), years(5)).unwrap()
 }
+
+/// Every way to flip one bit of some bytes, to cut them short, or to double one of them.
+pub(crate) fn flips(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let changed = |index: usize, mask: u8| {
+        let mut copy = bytes.to_vec();
+        copy[index] ^= mask;
+        copy
+    };
+    (0..bytes.len()).flat_map(move |index| {
+        let mut doubled = bytes.to_vec();
+        doubled.insert(index, bytes[index]);
+        (0..8).map(move |bit| changed(index, 1 << bit)).chain([bytes[..index].to_vec(), doubled])
+    })
+}
