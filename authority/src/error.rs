@@ -53,6 +53,12 @@ pub enum Error {
         /// What the log said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An authority's answer that is none to what it was asked.
+    #[error("{what}")]
+    Answer {
+        /// What is wrong with it.
+        what: String,
+    },
     /// The operating system gave no random bytes.
     #[error("no random bytes from the operating system")]
     Random,

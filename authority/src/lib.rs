@@ -39,6 +39,7 @@ mod certificate;
 mod certificate_authority;
 mod certificate_log;
 mod certified_key;
+mod client;
 mod error;
 mod identity;
 #[cfg(test)]
@@ -48,6 +49,7 @@ mod timestamp_authority;
 pub use certificate::{Name, Validity};
 pub use certificate_authority::{CertificateAuthority, Issued};
 pub use certified_key::{CertifiedKey, Role};
+pub use client::{TimestampRequest, certificate_answer, certificate_request};
 pub use error::{Error, Result};
 pub use identity::{Claim, Identity, IdentityName};
 pub use timestamp_authority::{TimestampAuthority, TimestampRefusal, TimestampReply};
