@@ -62,7 +62,7 @@ pub struct Advance {
     /// Files to write, by their names in the repository's directory. Each is complete in itself, and whatever comes later
     /// names only what comes earlier.
     pub writes: Vec<(String, Vec<u8>)>,
-    /// Files to remove, which were staged and came into force.
+    /// Files to remove where they are there: they were staged and came into force.
     pub removals: Vec<String>,
     /// What waits for signatures.
     pub waiting: Vec<Waiting>,
@@ -217,19 +217,14 @@ impl Repository {
         for (next, staged, name) in
             [(&root, &self.staged_root, STAGED_ROOT), (&targets, &self.staged_targets, STAGED_TARGETS)]
         {
-            let waits = next
-                .as_ref()
-                .filter(|next| in_force.is_none_or(|(root, targets)| root != *next && targets != *next));
-            if let Some(next) = waits {
+            let waits =
+                |next: &&Draft| in_force.is_none_or(|(root, targets)| root != *next && targets != *next);
+            if let Some(next) = next.as_ref().filter(waits) {
                 let authorities = [Some(authority), self.root.as_ref(), root.as_ref()];
                 advance.waiting.push(waiting(next, authorities.into_iter().flatten())?);
-            }
-            match (waits, staged) {
-                (Some(next), staged) if staged.as_ref() != Some(next) => {
-                    advance.writes.push((name.to_owned(), next.to_json().into_bytes()));
-                }
-                (None, Some(_)) => advance.removals.push(name.to_owned()),
-                _ => {}
+                advance.writes.push((name.to_owned(), next.to_json().into_bytes()));
+            } else if staged.is_some() {
+                advance.removals.push(name.to_owned());
             }
         }
         for root in

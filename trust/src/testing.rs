@@ -58,7 +58,7 @@ impl Site {
         let advance = repository.advance(&work, &|name, _| Ok(self.directory.get(name).cloned()))?;
         self.directory.extend(advance.writes.iter().cloned());
         for name in &advance.removals {
-            self.directory.remove(name).unwrap();
+            self.directory.remove(name);
         }
         Ok(advance)
     }

@@ -1,7 +1,7 @@
 //! The attacks on whoever follows a repository: a mirror that lies, and keys in the wrong hands.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sealwax_keys::{KeyKind, SecretKey};
 use serde_json::{Value, json};
@@ -395,7 +395,8 @@ fn parts_of_two_states_do_not_go_together() {
     let mut other = site.signed(Role::Snapshot);
     other["expires"] = json!("2027-01-01T00:00:00Z");
     site.forge(Role::Snapshot, &other);
-    assert!(matches!(refused(&site, &mut followed), Error::Mismatch(_)));
+    // Its signature may be a byte longer than the one that is named, which is noticed first.
+    assert!(matches!(refused(&site, &mut followed), Error::Mismatch(_) | Error::Malformed { .. }));
     // Targets of another version than the snapshot names.
     let mut site = Site::new();
     let mut followed = site.followed();
@@ -571,12 +572,20 @@ fn without_consistent_snapshots_files_have_their_plain_names() {
 
 /// The roots of the public-good instance, from the first whose keys are written as they are today.
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "tests read vector files and say what they skip"
+)]
 fn the_public_roots_follow_one_another() {
-    let shared =
-        std::env::var_os("SEALWAX_SHARED").map_or_else(|| "../../shared".into(), std::path::PathBuf::from);
+    let shared = std::env::var_os("SEALWAX_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
     let history = shared.join("vectors/root-signing/metadata/root_history");
     let root = |version: u64| std::fs::read(history.join(format!("{version}.root.json")));
-    let Ok(first) = root(5) else { return missing(&history) };
+    let Ok(first) = root(5) else {
+        println!("skipped: {} (no vectors)", history.display());
+        return;
+    };
     let mut followed = Followed::pin(&first).unwrap();
     let fetch = |name: &str, _| {
         let version = name.strip_suffix(".root.json").and_then(|version| version.parse().ok());
@@ -589,11 +598,4 @@ fn the_public_roots_follow_one_another() {
     assert_eq!(followed.root_version().unwrap(), 15);
     let late: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
     assert!(matches!(followed.update(&fetch, late), Err(Error::Expired { .. })));
-}
-
-fn missing(path: &Path) {
-    #[allow(clippy::print_stderr)]
-    {
-        eprintln!("skipped: {} is not there", path.display());
-    }
 }
