@@ -92,6 +92,12 @@ pub enum Error {
         /// The file or directory.
         path: String,
     },
+    /// What was kept of earlier digests proves nothing: [`Known::open`](crate::Known::open) takes none of it.
+    #[error("{reason}")]
+    UnusableKnown {
+        /// In words.
+        reason: &'static str,
+    },
     /// [`Progress::cancelled`](crate::Progress::cancelled) said so.
     #[error("cancelled")]
     Cancelled,
@@ -157,6 +163,7 @@ impl Error {
                 | Self::Unreadable { .. }
                 | Self::BadIgnore { .. }
                 | Self::ChangedWhileHashing { .. }
+                | Self::UnusableKnown { .. }
                 | Self::Cancelled
         )
     }

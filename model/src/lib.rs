@@ -14,6 +14,7 @@
 
 mod difference;
 mod error;
+mod known;
 mod manifest;
 mod model;
 mod path;
@@ -25,8 +26,9 @@ mod walk;
 
 pub use difference::Difference;
 pub use error::Error;
+pub use known::Known;
 pub use manifest::Manifest;
-pub use model::{HashOptions, Hashed, Progress, hash_model};
+pub use model::{HashOptions, Hashed, Progress, Reused, hash_model};
 pub use path::{ModelPath, PathError};
 pub use resource::{Resource, ResourceName};
 pub use serialization::{Hash, IgnorePath, Method, Serialization};

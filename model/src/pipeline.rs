@@ -1,6 +1,6 @@
 //! The hashing of a listed tree on a bounded number of threads.
 //!
-//! Work is cut into units before it starts: a large file, a run of byte ranges, or a batch of small files. Large units come
+//! Work is cut into units before it starts: a large file, a run of byte ranges (those of BLAKE3 are subtrees), or a batch of small files. Large units come
 //! first, the largest at the head, so that the threads end together. Each thread hashes several streams at a time
 //! ([`worker`]), because a core computes several SHA-256 in hardly more time than one. How bytes become digests is
 //! [`digest`]'s affair alone.
@@ -10,7 +10,8 @@ mod plan;
 mod worker;
 
 use std::{
-    num::NonZeroUsize,
+    num::{NonZeroU64, NonZeroUsize},
+    ops::Range,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -21,7 +22,8 @@ use std::{
 use crate::{
     error::Error,
     model::{HashOptions, Progress},
-    resource::Resource,
+    resource::{Resource, ResourceName},
+    serialization::Method,
     sys,
     walk::Tree,
 };
@@ -29,6 +31,17 @@ use crate::{
 use digest::Engine;
 use plan::Plan;
 use worker::{Shared, Worker};
+
+/// Refuses what the method has no lines for.
+pub(crate) fn check(tree: &Tree, method: Method) -> Result<(), Error> {
+    plan::check_method(&tree.files, method)
+}
+
+/// Gives the byte ranges of a file of this size.
+pub(crate) fn shards(file_size: u64, shard_size: NonZeroU64) -> impl Iterator<Item = Range<u64>> {
+    (0..plan::shard_count(file_size, shard_size))
+        .map(move |number| plan::shard_range(number, file_size, shard_size))
+}
 
 /// Hashes every file of a tree, sorted by file name, then offset.
 pub(crate) fn hash(
@@ -38,8 +51,9 @@ pub(crate) fn hash(
 ) -> Result<Vec<Resource>, Error> {
     let threads = options.threads.or_else(|| thread::available_parallelism().ok());
     let threads = threads.map_or(1, NonZeroUsize::get).min(THREADS);
-    let plan = Plan::new(&tree.files, options.serialization.method, threads)?;
+    let plan = Plan::new(&tree.files, &options.serialization, threads);
     let engine = Engine::new(options.serialization.hash);
+    let subtrees = plan.subtrees;
     let threads = threads.min(plan.units.len());
     let handles = sys::most_handles() / HANDLES_SHARE / threads.max(1);
     let pool = Pool {
@@ -61,7 +75,22 @@ pub(crate) fn hash(
     }
     let mut resources = pool.resources.into_inner().unwrap_or_else(PoisonError::into_inner);
     resources.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    if subtrees {
+        join_subtrees(&mut resources);
+    }
     Ok(resources)
+}
+
+/// Puts one line in the place of those of a file's subtrees, which are sorted.
+fn join_subtrees(resources: &mut Vec<Resource>) {
+    let subtrees: Vec<Resource> =
+        resources.extract_if(.., |resource| resource.name.range().is_some()).collect();
+    for file in subtrees.chunk_by(|a, b| a.name.path() == b.name.path()) {
+        let nodes: Vec<&[u8]> = file.iter().map(|subtree| subtree.digest.as_slice()).collect();
+        let path = file.first().and_then(|subtree| subtree.name.path()).cloned();
+        resources.push(Resource { name: ResourceName::file(path), digest: digest::join(&nodes) });
+    }
+    resources.sort_unstable_by(|a, b| a.name.cmp(&b.name));
 }
 
 struct Pool<'a> {

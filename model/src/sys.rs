@@ -1,5 +1,6 @@
 //! The system calls of the walk and the hashing: everything is opened beneath a directory handle, never by a path that
-//! somebody could redirect meanwhile. The clock is read in one place, [`settle`], and decides nothing but a pause.
+//! somebody could redirect meanwhile. The clock is read in one place, [`now`], and decides nothing but a pause and which digests
+//! may be kept for another run.
 
 use std::{
     ffi::{CString, OsStr},
@@ -19,21 +20,23 @@ use rustix::{
 
 use crate::path::ModelPath;
 
-/// What a file is, and all that changes when it is written to, replaced or renamed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a file is, and all that changes when it is written to, replaced or renamed. Of files, the larger is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Seen {
     pub(crate) kind: Kind,
     /// Bytes.
     pub(crate) size: u64,
-    device: u64,
-    inode: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) modified: Stamp,
     /// Of the inode; unlike `modified`, no program can set it.
-    changed: (i64, i64),
+    pub(crate) changed: Stamp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Seconds since 1970 and nanoseconds.
+pub(crate) type Stamp = (i64, i64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     File,
     Directory,
@@ -97,22 +100,30 @@ pub(crate) fn stat_in(directory: BorrowedFd<'_>, name: &OsStr, follow: bool) -> 
     Ok(fs::statat(directory, name, flags)?.into())
 }
 
-/// Looks at an open file once its last change is old enough that the next one must leave another time stamp.
+/// Looks at an open file or directory, by `look`, once its last change is old enough that the next one must leave another
+/// time stamp.
 ///
 /// Time stamps move in ticks of some milliseconds, so a file that was written to in this very tick could be written to
 /// again without a trace. Such a file is waited for. Where the stamps come from another, faster clock (a network file
 /// system), waiting does not help and is given up.
-pub(crate) fn settle(file: BorrowedFd<'_>) -> io::Result<Seen> {
+pub(crate) fn settle(look: impl Fn() -> io::Result<Seen>) -> io::Result<Seen> {
     for _ in 0..SETTLE_ATTEMPTS {
         // The clock is read first: what happens after the look at the file is then stamped with `now` or later.
-        let now = clock_gettime(ClockId::RealtimeCoarse);
-        let seen = fstat(file)?;
-        if seen.changed < (now.tv_sec, now.tv_nsec) {
+        let now = now();
+        let seen = look()?;
+        let far_ahead = seen.changed.0 > now.0.saturating_add(1);
+        if seen.changed < now || far_ahead {
             return Ok(seen);
         }
         thread::sleep(SETTLE_PAUSE);
     }
-    fstat(file)
+    look()
+}
+
+/// Gives the time that the system would stamp on a file that changes now.
+pub(crate) fn now() -> Stamp {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    (now.tv_sec, now.tv_nsec)
 }
 
 /// Opens the directory that the caller named.
@@ -287,9 +298,8 @@ mod tests {
         for _ in 0..20 {
             fs::write(&path, b"one").unwrap();
             let file = fs::File::open(&path).unwrap();
-            let seen = settle(file.as_fd()).unwrap();
-            let now = clock_gettime(ClockId::RealtimeCoarse);
-            assert!(seen.changed < (now.tv_sec, now.tv_nsec));
+            let seen = settle(|| fstat(file.as_fd())).unwrap();
+            assert!(seen.changed < now());
 
             fs::write(&path, b"two").unwrap();
             assert_ne!(seen, fstat(file.as_fd()).unwrap());

@@ -13,7 +13,7 @@ use std::{
     ffi::{CStr, OsStr, OsString},
     io::{self, ErrorKind},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::Path,
@@ -91,26 +91,40 @@ impl Tree {
         self.reopen(directory.path.as_ref())
     }
 
-    /// Opens a file of the tree and makes sure that it is the one that was listed, unchanged.
+    /// Opens a file of the tree, or what is in its place by now: [`Tree::check_open`] tells.
     pub(crate) fn open_file(&self, directory: &OwnedFd, file: &File) -> Result<OwnedFd, Error> {
         let path = file.path.as_ref();
         let opened = match path {
             Some(path) if self.follow => sys::open_following(self.root.as_fd(), path, Followed::File),
             _ => sys::open_file(directory.as_fd(), self.name_of(file)),
         };
-        let handle = opened.map_err(|source| failed(path, source))?;
-        let seen = sys::settle(handle.as_fd()).map_err(|source| failed(path, source))?;
-        if seen == file.seen { Ok(handle) } else { Err(changed(path)) }
+        opened.map_err(|source| failed(path, source))
     }
 
-    /// Makes sure, while the file is still open, that its name leads to it and that nothing was written to it.
-    ///
-    /// An inode is not given to another file as long as it is open, so that one look at the name serves for both.
-    pub(crate) fn check_file(&self, directory: &OwnedFd, file: &File) -> Result<(), Error> {
-        let path = file.path.as_ref();
-        let seen = sys::stat_in(directory.as_fd(), self.name_of(file), self.follow)
-            .map_err(|source| failed(path, source))?;
-        if seen == file.seen { Ok(()) } else { Err(changed(path)) }
+    /// Makes sure that what is open is the file that was listed, and that nothing was written to it since.
+    pub(crate) fn check_open(&self, handle: BorrowedFd<'_>, file: &File) -> Result<(), Error> {
+        expect(file, sys::fstat(handle))
+    }
+
+    /// Makes sure that the name leads to the file that was listed, and that nothing was written to it since.
+    pub(crate) fn check_name(&self, directory: &OwnedFd, file: &File) -> Result<(), Error> {
+        expect(file, sys::stat_in(directory.as_fd(), self.name_of(file), self.follow))
+    }
+
+    /// Does so for many, opening each directory once.
+    pub(crate) fn check_names(&self, files: &[File]) -> Result<(), Error> {
+        for files in files.chunk_by(|a, b| a.directory == b.directory) {
+            let Some(first) = files.first() else { continue };
+            let directory = self.open_directory(first.directory)?;
+            files.iter().try_for_each(|file| self.check_name(&directory, file))?;
+        }
+        Ok(())
+    }
+
+    /// Tells whether the look at the directories at the end shows a name that leads elsewhere by now: not where names are
+    /// links, nor where only one name of a directory was listed.
+    pub(crate) fn directories_hold_names(&self) -> bool {
+        !self.follow && self.single_name.is_none()
     }
 
     /// Takes out the files that have other names than these, and gives their names, sorted. A single file has no name here.
@@ -160,6 +174,13 @@ impl Tree {
     }
 }
 
+/// Takes what is seen of a file only if it is what was seen when it was listed.
+fn expect(file: &File, seen: io::Result<Seen>) -> Result<(), Error> {
+    let path = file.path.as_ref();
+    let seen = seen.map_err(|source| failed(path, source))?;
+    if seen == file.seen { Ok(()) } else { Err(changed(path)) }
+}
+
 fn single_file(root: &Path, options: &HashOptions) -> Result<Tree, Error> {
     let failed = |source| root_error(root, source);
     let follow = options.serialization.allow_symlinks;
@@ -175,7 +196,7 @@ fn single_file(root: &Path, options: &HashOptions) -> Result<Tree, Error> {
     };
     let directory = sys::open_parent(parent).map_err(failed)?;
     let seen = sys::fstat(directory.as_fd()).map_err(failed)?;
-    let file = sys::stat_in(directory.as_fd(), &name, false).map_err(failed)?;
+    let file = sys::settle(|| sys::stat_in(directory.as_fd(), &name, false)).map_err(failed)?;
     if file.kind != Kind::File {
         return Err(changed(None));
     }
@@ -241,7 +262,7 @@ impl Walker {
         let Pending { path, depth, parent } = pending;
         let failed = |source| failed(path.as_ref(), source);
         let handle = open_directory(&self.root, path.as_ref(), self.follow).map_err(failed)?;
-        let seen = sys::settle(handle.as_fd()).map_err(failed)?;
+        let seen = sys::settle(|| sys::fstat(handle.as_fd())).map_err(failed)?;
         self.check_loop(path.as_ref(), parent, &seen)?;
         let names =
             sys::list(&handle, self.limit).map_err(failed)?.ok_or(Error::TooMany { limit: self.limit })?;
@@ -278,7 +299,8 @@ impl Walker {
         if entries.into_iter().fold(0, usize::saturating_add) >= self.limit {
             return Err(Error::TooMany { limit: self.limit });
         }
-        let seen = sys::stat_in(handle.as_fd(), OsStr::from_bytes(name.to_bytes()), false)
+        let name = OsStr::from_bytes(name.to_bytes());
+        let seen = sys::settle(|| sys::stat_in(handle.as_fd(), name, false))
             .map_err(|source| failed(Some(&path), source))?;
         let seen = if seen.kind == Kind::Symlink { self.look_beyond(&path)? } else { seen };
         match seen.kind {
@@ -310,7 +332,7 @@ impl Walker {
                 });
             }
         };
-        sys::fstat(handle.as_fd()).map_err(|source| failed(Some(path), source))
+        sys::settle(|| sys::fstat(handle.as_fd())).map_err(|source| failed(Some(path), source))
     }
 
     /// Refuses a directory that was reached through a link from within itself: its paths would never end.

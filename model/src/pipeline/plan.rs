@@ -4,7 +4,7 @@ use std::{cmp::Reverse, num::NonZeroU64, ops::Range};
 
 use crate::{
     error::Error,
-    serialization::Method,
+    serialization::{Hash, Method, Serialization},
     walk::{self, ENTRIES, File},
 };
 
@@ -15,8 +15,8 @@ pub(super) struct Plan {
     pub(super) order: Vec<usize>,
     /// Files that are hashed by byte ranges, which the other units refer to.
     pub(super) split_files: Vec<SplitFile>,
-    /// `None`: whole files.
-    pub(super) shard_size: Option<NonZeroU64>,
+    /// Whether the byte ranges are BLAKE3 subtrees of files that the manifest lists whole, not lines of it.
+    pub(super) subtrees: bool,
     /// How many large streams a thread takes on, so that each gets its share; 1 or more.
     pub(super) width: usize,
     /// The size in bytes from which a whole file gets a thread to itself, because in company it would end last.
@@ -35,18 +35,12 @@ pub(super) enum Unit {
 pub(super) struct SplitFile {
     pub(super) file: usize,
     pub(super) shards: u64,
+    /// The length of each in bytes; the last one may be shorter.
+    pub(super) shard_size: NonZeroU64,
 }
 
 impl Plan {
-    /// Refuses what the method cannot express: an empty file or more lines than [`ENTRIES`] among byte ranges.
-    pub(super) fn new(files: &[File], method: Method, threads: usize) -> Result<Self, Error> {
-        let shard_size = match method {
-            Method::Files => None,
-            Method::Shards { size } => Some(size),
-        };
-        if let Some(size) = shard_size {
-            check_shards(files, size)?;
-        }
+    pub(super) fn new(files: &[File], serialization: &Serialization, threads: usize) -> Self {
         let (mut large, small): (Vec<usize>, Vec<usize>) =
             (0..files.len()).partition(|&index| size_of(files, index) >= LARGE);
         large.sort_by_key(|&index| Reverse(size_of(files, index)));
@@ -55,18 +49,26 @@ impl Plan {
             units: Vec::new(),
             order: Vec::with_capacity(files.len()),
             split_files: Vec::new(),
-            shard_size,
+            subtrees: false,
             width: 1,
             alone: u64::MAX,
         };
-        match shard_size {
-            None => {
+        match (serialization.method, serialization.hash) {
+            (Method::Files, Hash::Blake3) => {
+                plan.subtrees = true;
+                for &index in &large {
+                    let size = size_of(files, index);
+                    plan.push_split(index, size, subtree_size(size));
+                }
+                plan.push_batches(files, &small);
+            }
+            (Method::Files, _) => {
                 large.iter().for_each(|&index| plan.push_files(&[index]));
                 plan.width = plan.units.len().div_ceil(threads);
                 plan.alone = alone(files, &large, threads);
                 plan.push_batches(files, &small);
             }
-            Some(size) => {
+            (Method::Shards { size }, _) => {
                 large
                     .iter()
                     .chain(&small)
@@ -77,7 +79,7 @@ impl Plan {
             }
         }
         plan.width = plan.width.max(1);
-        Ok(plan)
+        plan
     }
 
     fn push_files(&mut self, files: &[usize]) {
@@ -96,7 +98,7 @@ impl Plan {
             self.units.push(Unit::Shards { split, shards: start..end });
             start = end;
         }
-        self.split_files.push(SplitFile { file, shards: count });
+        self.split_files.push(SplitFile { file, shards: count, shard_size });
     }
 
     fn push_batches(&mut self, files: &[File], small: &[usize]) {
@@ -124,7 +126,9 @@ fn alone(files: &[File], large: &[usize], threads: usize) -> u64 {
     if giants < threads { share / 2 } else { u64::MAX }
 }
 
-fn check_shards(files: &[File], size: NonZeroU64) -> Result<(), Error> {
+/// Refuses what byte ranges cannot express: an empty file, or more lines than [`ENTRIES`].
+pub(super) fn check_method(files: &[File], method: Method) -> Result<(), Error> {
+    let Method::Shards { size } = method else { return Ok(()) };
     let mut lines = 0_u64;
     for file in files {
         if file.seen.size == 0 {
@@ -137,6 +141,12 @@ fn check_shards(files: &[File], size: NonZeroU64) -> Result<(), Error> {
     } else {
         Err(Error::TooMany { limit: ENTRIES })
     }
+}
+
+/// Gives the length in bytes of the BLAKE3 subtrees that a large file is cut into: a power of two of chunks, less than the file.
+fn subtree_size(file_size: u64) -> NonZeroU64 {
+    let least = NonZeroU64::MIN.saturating_add(file_size / SUBTREES).max(SUBTREE);
+    least.checked_next_power_of_two().unwrap_or(SUBTREE)
 }
 
 fn size_of(files: &[File], index: usize) -> u64 {
@@ -156,5 +166,8 @@ pub(super) fn shard_range(number: u64, file_size: u64, shard_size: NonZeroU64) -
 
 /// The size in bytes from which a file is a unit of its own.
 pub(super) const LARGE: u64 = 4 * 1024 * 1024;
+/// The least length of a BLAKE3 subtree in bytes, and the most of them in a file.
+const SUBTREE: NonZeroU64 = NonZeroU64::MIN.saturating_add(LARGE / 2 - 1);
+const SUBTREES: u64 = 4096;
 /// The most small files in a unit.
 const BATCH_FILES: usize = 256;

@@ -1,10 +1,9 @@
 //! One thread's work: several streams at a time, a piece of each read, then all pieces hashed together.
 //!
-//! A file is opened when its first piece is read, and looked at again and closed as soon as its last one is: a small file is
-//! open only while it is read, however many are hashed together.
+//! A file is opened when its first piece is read, and looked at and closed as soon as its last one is: a small file is open
+//! only while it is read, however many are hashed together. Five system calls a small file, the walk's look at it included.
 
 use std::{
-    num::NonZeroU64,
     ops::Range,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, atomic::Ordering},
@@ -19,7 +18,7 @@ use crate::{
 
 use super::{
     Pool,
-    digest::{Engine, Hasher},
+    digest::Hasher,
     lock,
     plan::{self, Unit},
 };
@@ -151,16 +150,17 @@ impl<'a> Worker<'a> {
 impl Pool<'_> {
     fn whole(&self, index: usize) -> Option<Stream<'_>> {
         let file = self.tree.files.get(index)?;
-        Some(Stream::new(index, file, None, 0..file.seen.size, self.engine))
+        Some(Stream::new(index, file, None, 0..file.seen.size, self.engine.start()))
     }
 
     fn shard(&self, split: usize, number: u64) -> Option<Stream<'_>> {
-        let index = self.plan.split_files.get(split)?.file;
+        let split_file = self.plan.split_files.get(split)?;
+        let index = split_file.file;
         let file = self.tree.files.get(index)?;
-        let size: NonZeroU64 = self.plan.shard_size?;
-        let range = plan::shard_range(number, file.seen.size, size);
+        let range = plan::shard_range(number, file.seen.size, split_file.shard_size);
         let shard = (range.clone(), self.shared.get(split)?);
-        Some(Stream::new(index, file, Some(shard), range, self.engine))
+        let hasher = if self.plan.subtrees { Hasher::subtree(range.start) } else { self.engine.start() };
+        Some(Stream::new(index, file, Some(shard), range, hasher))
     }
 }
 
@@ -170,9 +170,9 @@ impl<'a> Stream<'a> {
         file: &'a File,
         shard: Option<(Range<u64>, &'a Shared)>,
         rest: Range<u64>,
-        engine: Engine,
+        hasher: Hasher,
     ) -> Self {
-        Self { index, file, shard, handle: None, rest, hasher: engine.start(), piece: 0 }
+        Self { index, file, shard, handle: None, rest, hasher, piece: 0 }
     }
 
     /// Reads the next piece, as many bytes as are there of what the window holds; gives their number.
@@ -184,7 +184,11 @@ impl<'a> Stream<'a> {
         };
         let read =
             read_within(handle.as_fd(), window, &self.rest).map_err(|interrupted| match interrupted {
-                Interrupted::Failed(source) => walk::failed(path, source),
+                // What took the file's place may be nothing that can be read.
+                Interrupted::Failed(source) => directories
+                    .tree
+                    .check_open(handle.as_fd(), self.file)
+                    .map_or_else(|changed| changed, |()| walk::failed(path, source)),
                 Interrupted::Truncated => walk::changed(path),
             })?;
         self.piece = read;
@@ -207,9 +211,11 @@ impl<'a> Stream<'a> {
             }
             state.opened = None;
         }
-        let directory = directories.get(self.file.directory)?;
-        directories.tree.check_file(&directory, self.file)?;
-        drop(handle);
+        let tree = directories.tree;
+        tree.check_open(handle.as_fd(), self.file)?;
+        if !tree.directories_hold_names() {
+            tree.check_name(&*directories.get(self.file.directory)?, self.file)?;
+        }
         Ok(())
     }
 
@@ -232,6 +238,8 @@ fn open(
         let directory = directories.get(file.directory)?;
         let handle = directories.tree.open_file(&directory, file)?;
         if file.seen.size >= plan::LARGE {
+            // It will be looked at when it was read, and that may take long.
+            directories.tree.check_open(handle.as_fd(), file)?;
             sys::advise_sequential(handle.as_fd());
         }
         Ok(Arc::new(handle))

@@ -13,6 +13,7 @@
 
 mod changes;
 mod ignoring;
+mod known;
 mod properties;
 mod refusals;
 mod serializations;

@@ -76,6 +76,26 @@ fn shards_cover_files_exactly() {
     }
 }
 
+/// Large files are hashed by subtrees, on all threads.
+#[test]
+fn blake3_of_large_files_is_that_of_their_bytes() {
+    const MIB: usize = 1 << 20;
+    let content: Vec<u8> = (0..=250).cycle().take(11 * MIB + 77).collect();
+    let lengths =
+        [1, 1024, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 6 * MIB + 1, 8 * MIB, 9 * MIB + 1025, content.len()];
+    let files = lengths.map(|length| (format!("f{length:09}"), &content[..length]));
+    let model = Model::new(&files.each_ref().map(|(name, bytes)| (name.as_str(), *bytes)));
+    for threads in 1..4 {
+        let threads = NonZeroUsize::new(threads);
+        let hashed = model.hash(&HashOptions { threads, ..with(Method::Files, Hash::Blake3) }).unwrap();
+        assert_eq!(hashed.manifest.resources().len(), files.len());
+        for (resource, (name, bytes)) in hashed.manifest.resources().iter().zip(&files) {
+            assert_eq!(resource.name.to_string(), *name);
+            assert_eq!(resource.digest, blake3::hash(bytes).as_bytes(), "{name}");
+        }
+    }
+}
+
 #[test]
 fn shards_of_a_large_file_are_the_same_with_any_number_of_threads() {
     let content: Vec<u8> = (0_u32..6_000_000).flat_map(|number| number.to_le_bytes()).collect();
