@@ -10,6 +10,7 @@ mod instance;
 mod key_files;
 mod progress;
 mod remote_log;
+mod reuse;
 mod served_log;
 mod signature_file;
 mod terminal;

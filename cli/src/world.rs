@@ -79,6 +79,16 @@ impl World {
         if dir.is_absolute() { Ok(dir) } else { Err(Error::NoHome) }
     }
 
+    /// The directory for what Sealwax may remember and can do without.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`].
+    pub(crate) fn state_dir(&self) -> Result<PathBuf, Error> {
+        let strategy = etcetera::choose_base_strategy().map_err(|_| Error::NoHome)?;
+        let dir = strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("sealwax");
+        if dir.is_absolute() { Ok(dir) } else { Err(Error::NoHome) }
+    }
+
     /// A variable of the environment, as text.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use crate::files;
 use crate::instance::{INSTANCE_KEY_NAME, Instance, read_trusted_root};
 use crate::key_files::{self, PassphraseOptions};
 use crate::progress;
+use crate::reuse;
 use crate::served_log::ServedLog;
 use crate::signature_file::SignatureFile;
 use crate::terminal::{Tone, bytes, count};
@@ -76,6 +77,10 @@ pub(crate) struct Options {
     /// With --instance URL: the trusted root of that instance, from its operator; never taken from the server itself
     #[arg(long, value_name = "FILE")]
     trusted_root: Option<PathBuf>,
+
+    /// Do not read files that are unchanged since they were hashed before on this machine
+    #[arg(long)]
+    reuse: bool,
 
     /// Do not leave the statement beside the log; the entry is then found by key and hash only
     #[arg(long)]
@@ -158,7 +163,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         .and_then(|authentic| authentic.confirm(&hashed))
         .map_err(|rejection| target.refused(rejection).unwrap_or_else(own_output))?;
     pending.finish(&text)?;
-    print(&verified, existing, &file, options, world)
+    print(&verified, existing, &hashed, &file, options, world)
 }
 
 /// Keys and the instance must not be handed out with the model.
@@ -198,6 +203,9 @@ fn hash(options: &Options, ignore_paths: Vec<ModelPath>, world: &World) -> Resul
     let hash_options =
         HashOptions { serialization, ignore_git: !options.include_git, ..HashOptions::default() };
     let refused = |source| Error::Unsignable { path: options.model.clone(), source };
+    if options.reuse {
+        return reuse::hash(&options.model, hash_options, "signing", world, refused);
+    }
     progress::hash(&options.model, &hash_options, "signing", world.terminal, refused)
 }
 
@@ -361,6 +369,7 @@ fn refused_own(file: &SignatureFile, rejection: Rejection) -> Error {
 fn print(
     verified: &VerifiedModel,
     existing: bool,
+    hashed: &Hashed,
     file: &SignatureFile,
     options: &Options,
     world: &World,
@@ -373,6 +382,9 @@ fn print(
         let what = format!("{}, entry {} of {}{again}", log.origin(), log.index(), log.tree_size());
         terminal.say(Tone::Plain, "logged  ", &what);
     }
+    if let Some(what) = reuse::describe(hashed) {
+        terminal.say(Tone::Plain, "reused  ", &what);
+    }
     let what = format!(
         "{} ({}, {}, root {root_digest}) in {}",
         options.model.display(),
@@ -384,6 +396,9 @@ fn print(
     let mut json = to_json("signed", verified, &options.model, file.path());
     if let Some(log) = json.get_mut("log").and_then(serde_json::Value::as_object_mut) {
         log.insert("existing".to_owned(), existing.into());
+    }
+    if let (Some(reused), Some(json)) = (reuse::to_json(hashed), json.as_object_mut()) {
+        json.insert("reused".to_owned(), reused);
     }
     terminal.json(&json)
 }

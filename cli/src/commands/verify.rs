@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use sealwax_attestation::TrustedRoot;
-use sealwax_model::{HashOptions, Method, ModelPath};
+use sealwax_model::{HashOptions, Hashed, Method, ModelPath};
 use sealwax_verify::{
     Authentic, Form, LogRequirement, Policy, Rejection, Signer, Signers, TimeSource, TrustedKey,
     VerifiedModel, authenticate,
@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::instance::{Instance, read_policy, read_trusted_root};
 use crate::key_files;
 use crate::progress;
+use crate::reuse;
 use crate::signature_file::SignatureFile;
 use crate::terminal::{Tone, bytes, count};
 use crate::world::World;
@@ -61,6 +62,11 @@ pub(crate) struct Options {
     /// Agree to leave a path of the model unchecked (repeatable)
     #[arg(long = "ignore-path", value_name = "PATH")]
     ignore_paths: Vec<String>,
+
+    /// Do not read files that are unchanged since they were hashed before on this machine: the verdict then rests on the
+    /// file system's time stamps
+    #[arg(long)]
+    reuse: bool,
 }
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
@@ -74,18 +80,18 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let authentic =
         authenticate(&bundle, &root, policy, world.now()).map_err(|rejection| file.rejected(rejection))?;
     drop(bundle);
-    let verified = confirm(authentic, &file, &options.model, &ignored, world)?;
-    print(&verified, &file, own, options, world)
+    let (verified, hashed) = confirm(authentic, &file, options, &ignored, world)?;
+    print(&verified, &hashed, &file, own, options, world)
 }
 
 /// Hashes the model the way the signer did and compares.
 fn confirm(
     authentic: Authentic,
     file: &SignatureFile,
-    model: &Path,
+    options: &Options,
     ignored: &[ModelPath],
     world: &World,
-) -> Result<VerifiedModel, Error> {
+) -> Result<(VerifiedModel, Hashed), Error> {
     let mut serialization = authentic.statement().manifest.serialization().clone();
     serialization.ignore_paths.extend(ignored.iter().cloned());
     let names = authentic
@@ -97,8 +103,12 @@ fn confirm(
     let expected = Some(names.collect());
     let hash_options = HashOptions { serialization, expected, ..HashOptions::default() };
     let refused = |source| file.rejected(Rejection::Model(source));
-    let hashed = progress::hash(model, &hash_options, "verifying", world.terminal, refused)?;
-    authentic.confirm(&hashed).map_err(|rejection| file.rejected(rejection))
+    let hashed = match options.reuse {
+        true => reuse::hash(&options.model, hash_options, "verifying", world, refused)?,
+        false => progress::hash(&options.model, &hash_options, "verifying", world.terminal, refused)?,
+    };
+    let verified = authentic.confirm(&hashed).map_err(|rejection| file.rejected(rejection))?;
+    Ok((verified, hashed))
 }
 
 /// What the caller trusts, from the command line and the instance; never from the model or its bundle.
@@ -170,6 +180,7 @@ pub(crate) fn ignored_paths(texts: &[String]) -> Result<Vec<ModelPath>, Error> {
 
 fn print(
     verified: &VerifiedModel,
+    hashed: &Hashed,
     file: &SignatureFile,
     own: Option<ModelPath>,
     options: &Options,
@@ -201,6 +212,9 @@ fn print(
         }
         None => terminal.result(Tone::Bad, "logged  ", "not checked (--no-log)")?,
     }
+    if let Some(what) = reuse::describe(hashed) {
+        terminal.result(Tone::Bad, "reused  ", &what)?;
+    }
     // The verdict is the last line, and stands there once.
     let what = format!(
         "{} ({}, {}, root {root_digest})",
@@ -209,7 +223,11 @@ fn print(
         bytes(verified.bytes())
     );
     terminal.result(Tone::Good, "verified", &what)?;
-    terminal.json(&to_json("accepted", verified, &options.model, file.path()))
+    let mut json = to_json("accepted", verified, &options.model, file.path());
+    if let (Some(reused), Some(json)) = (reuse::to_json(hashed), json.as_object_mut()) {
+        json.insert("reused".to_owned(), reused);
+    }
+    terminal.json(&json)
 }
 
 /// What is known of a verified model, for programs; signing says the same of what it made.

@@ -8,7 +8,7 @@ use sealwax_attestation::{
     TrustedRoot, VerificationMaterial, Verifier,
 };
 use sealwax_keys::{HashAlgorithm, KeyKind, SecretKey};
-use sealwax_model::{Hashed, Manifest, Method, Resource, ResourceName, Serialization};
+use sealwax_model::{Hashed, Manifest, Method, Resource, ResourceName, Reused, Serialization};
 use sealwax_tlog::proof::{HashReader, Node, prove_inclusion};
 use sealwax_tlog::{Checkpoint, Error, Hash, RightEdge, SignedNote};
 use sealwax_verify::{Authentic, LogRequirement, Policy, Rejection, Signers, TrustedKey, authenticate};
@@ -43,6 +43,8 @@ pub(crate) fn hashed(files: &[(&str, &str)]) -> Hashed {
         unexpected: Vec::new(),
         bytes,
         files: count(files.len()),
+        reused: Reused::default(),
+        known: None,
     }
 }
 
