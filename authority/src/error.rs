@@ -59,6 +59,20 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// An issuer that cannot be believed as it is described.
+    #[error("unfit issuer {url:?}: {what}")]
+    UnfitIssuer {
+        /// The URL that was given for it.
+        url: String,
+        /// What is unfit.
+        what: &'static str,
+    },
+    /// A template that is none.
+    #[error("unfit template {template:?}: names of claims stand in braces, and no other braces do")]
+    UnfitTemplate {
+        /// The template.
+        template: String,
+    },
     /// The operating system gave no random bytes.
     #[error("no random bytes from the operating system")]
     Random,

@@ -14,7 +14,6 @@ mod extensions;
 
 use std::fmt;
 
-use der::asn1::ObjectIdentifier;
 use der::{Decode, Encode};
 use sha2::{Digest, Sha256};
 use x509_cert::certificate::Version;
@@ -23,7 +22,7 @@ use x509_cert::time::Time;
 use crate::error::{Error, Result};
 use crate::pem;
 use crate::public_key::PublicKey;
-use crate::scheme::{HashAlgorithm, KeyKind};
+use crate::signature_algorithm::SignatureAlgorithm;
 use extensions::Extensions;
 
 pub use extensions::{BasicConstraints, Extension, KeyUsage, SubjectName};
@@ -214,19 +213,7 @@ impl Certificate {
     /// [`Error::UnsupportedSignatureAlgorithm`] for other algorithms, [`Error::IssuerKeyMismatch`] where the algorithm is
     /// not one for the key, else [`Error::BadSignature`].
     pub fn is_signed_by(&self, issuer_key: &PublicKey) -> Result<()> {
-        let SignatureAlgorithm { oid, signer } = self.algorithm;
-        let (family, hash) =
-            signer.ok_or_else(|| Error::UnsupportedSignatureAlgorithm { oid: oid.to_string() })?;
-        let kind = issuer_key.kind();
-        let fits = match family {
-            Family::Ecdsa => matches!(kind, KeyKind::P256 | KeyKind::P384 | KeyKind::P521),
-            Family::Rsa => kind == KeyKind::Rsa,
-            Family::Ed25519 => kind == KeyKind::Ed25519,
-        };
-        if !fits {
-            return Err(Error::IssuerKeyMismatch { oid: oid.to_string(), kind });
-        }
-        issuer_key.verify_certificate(hash, &self.tbs, &self.signature)
+        self.algorithm.verify(issuer_key, &self.tbs, &self.signature)
     }
 }
 
@@ -257,40 +244,6 @@ struct DistinguishedName {
 impl DistinguishedName {
     fn read(name: &x509_cert::name::Name) -> Result<Self> {
         Ok(Self { text: name.to_string(), der: name.to_der().map_err(|_| MALFORMED)? })
-    }
-}
-
-/// The algorithm that a certificate says it is signed with; `signer` is `None` for those that are not accepted.
-#[derive(Clone, Copy)]
-struct SignatureAlgorithm {
-    oid: ObjectIdentifier,
-    /// With the hash, which pure Ed25519 has none of.
-    signer: Option<(Family, Option<HashAlgorithm>)>,
-}
-
-#[derive(Clone, Copy)]
-enum Family {
-    Ecdsa,
-    Rsa,
-    Ed25519,
-}
-
-impl SignatureAlgorithm {
-    fn read(identifier: &spki::AlgorithmIdentifierOwned) -> Self {
-        let absent = identifier.parameters.is_none();
-        // RFC 4055 wants NULL for RSA and asks readers to take an absent field as well.
-        let null = identifier.parameters.as_ref().is_none_or(der::Any::is_null);
-        let signer = match identifier.oid.to_string().as_str() {
-            "1.2.840.10045.4.3.2" if absent => Some((Family::Ecdsa, Some(HashAlgorithm::Sha256))),
-            "1.2.840.10045.4.3.3" if absent => Some((Family::Ecdsa, Some(HashAlgorithm::Sha384))),
-            "1.2.840.10045.4.3.4" if absent => Some((Family::Ecdsa, Some(HashAlgorithm::Sha512))),
-            "1.2.840.113549.1.1.11" if null => Some((Family::Rsa, Some(HashAlgorithm::Sha256))),
-            "1.2.840.113549.1.1.12" if null => Some((Family::Rsa, Some(HashAlgorithm::Sha384))),
-            "1.2.840.113549.1.1.13" if null => Some((Family::Rsa, Some(HashAlgorithm::Sha512))),
-            "1.3.101.112" if absent => Some((Family::Ed25519, None)),
-            _ => None,
-        };
-        Self { oid: identifier.oid, signer }
     }
 }
 

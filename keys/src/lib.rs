@@ -25,6 +25,7 @@ mod pem;
 mod public_key;
 mod scheme;
 mod secret_key;
+mod signature_algorithm;
 
 pub use certificate::{BasicConstraints, Certificate, Extension, KeyUsage, SubjectName};
 pub use error::{Error, Result};

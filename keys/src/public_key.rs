@@ -9,9 +9,12 @@ mod verify;
 
 use std::fmt;
 
+use der::Decode;
+
 use crate::error::{Error, Result};
 use crate::pem;
 use crate::scheme::{HashAlgorithm, KeyKind, Scheme};
+use crate::signature_algorithm::SignatureAlgorithm;
 use spki::Material;
 
 pub(crate) use spki::{
@@ -186,6 +189,21 @@ impl PublicKey {
             }
             kind => Err(Error::UnsupportedKey { what: format!("{kind} in a model_signing 0.2 bundle") }),
         }
+    }
+
+    /// Checks a signature over a DER structure that names its algorithm beside it, as a certification request does.
+    ///
+    /// The algorithm is a DER AlgorithmIdentifier (RFC 5280 section 4.1.1.2). Accepted are the algorithms of
+    /// [`Certificate::is_signed_by`](crate::Certificate::is_signed_by), which need not be the registry's pairs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] where the algorithm is no strict DER, [`Error::UnsupportedSignatureAlgorithm`] for other
+    /// algorithms, [`Error::IssuerKeyMismatch`] where it is not one for this key, else [`Error::BadSignature`].
+    pub fn verify_named(&self, algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<()> {
+        const MALFORMED: Error = Error::Malformed { what: "signature algorithm" };
+        let identifier = ::spki::AlgorithmIdentifierOwned::from_der(algorithm).map_err(|_| MALFORMED)?;
+        SignatureAlgorithm::read(&identifier).verify(self, message, signature)
     }
 
     /// Gives what the BIT STRING of the SubjectPublicKeyInfo holds: the point, the Ed25519 bytes, the RSAPublicKey.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::der_writer::{NULL, bits, number, octets, oid, sequence, tlv};
+use crate::scheme::KeyKind;
 use crate::secret_key::SecretKey;
 
 const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";

@@ -568,3 +568,23 @@ fn b02_no_byte_flip_or_cut_makes_the_parser_panic() {
         }
     }
 }
+
+#[test]
+fn checks_a_signature_under_the_algorithm_that_stands_beside_it() {
+    let secret = SecretKey::generate(KeyKind::P256).unwrap();
+    let signature = secret.sign(b"request").unwrap();
+    let key = secret.public_key();
+    let named =
+        |last: u8| [&[0x30, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3], [last].as_slice()].concat();
+    key.verify_named(&named(2), b"request", &signature).unwrap();
+    assert_eq!(key.verify_named(&named(2), b"other", &signature), Err(Error::BadSignature));
+    assert_eq!(key.verify_named(&named(3), b"request", &signature), Err(Error::BadSignature));
+    // SHA-224, and Ed25519.
+    let verdict = key.verify_named(&named(1), b"request", &signature);
+    assert_eq!(verdict, Err(Error::UnsupportedSignatureAlgorithm { oid: "1.2.840.10045.4.3.1".into() }));
+    let verdict = key.verify_named(&[0x30, 5, 6, 3, 0x2b, 0x65, 0x70], b"request", &signature);
+    assert_eq!(verdict, Err(Error::IssuerKeyMismatch { oid: "1.3.101.112".into(), kind: KeyKind::P256 }));
+    let trailing = [named(2), vec![0]].concat();
+    let verdict = key.verify_named(&trailing, b"request", &signature);
+    assert_eq!(verdict, Err(Error::Malformed { what: "signature algorithm" }));
+}
