@@ -43,6 +43,12 @@ pub(crate) enum Error {
     NotOurs { path: PathBuf },
     #[error("{path}: {source}", path = path.display())]
     Key { path: PathBuf, source: sealwax_keys::Error },
+    #[error("{uri}: {source}")]
+    Token { uri: String, source: sealwax_tokens::Error },
+    #[error("the PKCS#11 URI: {0}")]
+    TokenUri(sealwax_tokens::Error),
+    #[error("{uri}: no module is named that speaks to the token")]
+    NoModule { uri: String },
     #[error("{path} can be read by others (mode {mode:03o})", path = path.display())]
     KeyExposed { path: PathBuf, mode: u32 },
     #[error("{path} can be changed by others (mode {mode:03o}), and it decides what is trusted", path = path.display())]
@@ -109,12 +115,17 @@ pub(crate) const BUG: u8 = 70;
 impl Error {
     fn exit_code(&self) -> u8 {
         match self {
+            Self::Key { source, .. } if is_holders_failure(source) => COULD_NOT,
+            Self::Token { source, .. } if is_tokens_failure(source) => COULD_NOT,
             Self::Rejected { .. } | Self::Unsignable { .. } | Self::TooLargeToSign { .. } => REJECTED,
             Self::Usage(_)
             | Self::Exists { .. }
             | Self::NotOurs { .. }
             | Self::LogInTheWay { .. }
             | Self::Key { .. }
+            | Self::Token { .. }
+            | Self::TokenUri(_)
+            | Self::NoModule { .. }
             | Self::KeyExposed { .. }
             | Self::InstanceExposed { .. }
             | Self::Variable { .. }
@@ -167,6 +178,14 @@ impl Error {
             }
             Self::NotOurs { .. } => "choose another path with --signature, or move the file away",
             Self::Key { path, source } => return key_hint(path, source),
+            Self::Token { source, .. } => token_hint(source)?,
+            Self::TokenUri(sealwax_tokens::Error::PinInUri) => {
+                "give the PIN by pin-source=file:/path, in SEALWAX_PIN or at the prompt; whoever saw the URI knows it now"
+            }
+            Self::TokenUri(_) => "docs/spec/tokens.md says what a URI may hold",
+            Self::NoModule { .. } => {
+                "add ?module-path=/path/of/the/module.so to the URI, or set SEALWAX_PKCS11_MODULE"
+            }
             Self::KeyExposed { path, .. } => return Some(format!("chmod 600 '{}'", path.display())),
             Self::InstanceExposed { path, .. } => return Some(format!("chmod go-w '{}'", path.display())),
             Self::TooLargeToSign { .. } => {
@@ -465,6 +484,37 @@ fn key_hint(path: &std::path::Path, error: &sealwax_keys::Error) -> Option<Strin
         Key::UnsupportedKey { .. } => {
             "Sealwax signs with ECDSA P-256, P-384 and Ed25519: `sealwax key generate`".to_owned()
         }
+        _ => return None,
+    })
+}
+
+/// Whether who holds the key failed, rather than the key being the wrong one.
+fn is_holders_failure(error: &sealwax_keys::Error) -> bool {
+    matches!(error, sealwax_keys::Error::Holder { .. } | sealwax_keys::Error::HolderSignature)
+}
+
+/// Whether the token failed or is not there, rather than the URI or the PIN being wrong.
+fn is_tokens_failure(error: &sealwax_tokens::Error) -> bool {
+    use sealwax_tokens::Error as Token;
+    matches!(error, Token::Module { .. } | Token::NoToken | Token::PinLocked | Token::Token { .. })
+}
+
+fn token_hint(error: &sealwax_tokens::Error) -> Option<&'static str> {
+    use sealwax_tokens::Error as Token;
+    Some(match error {
+        Token::Module { .. } | Token::RelativeModule => {
+            "give the absolute path of the token's PKCS#11 module, a shared library"
+        }
+        Token::NoToken => "put the token in, and check the token attribute of the URI",
+        Token::ManyTokens { .. } => "say which: add serial=… to the URI",
+        Token::WrongPin { .. } => "check the PIN: most tokens lock after a few wrong ones",
+        Token::PinLocked => "the token's security officer can set a new PIN",
+        Token::NoKey => "check object and id in the URI; `sealwax key generate --token URI` makes a key",
+        Token::PublicOnly => "the private half is in another token, or was never in this one",
+        Token::ManyKeys { .. } => "say which: add id=… to the URI",
+        Token::Exists => "choose another name; existing keys are never replaced",
+        Token::NotForSigning => "the key was made for something else; use another",
+        Token::NoPublicHalf => "write the public key into the token, with the private one's id",
         _ => return None,
     })
 }

@@ -11,6 +11,8 @@
 //! <dir>/shards/<origin>/     earlier logs of the instance, frozen: log.pem, log/
 //! <dir>/next/                the next log while the instance moves to it
 //! ```
+//!
+//! A key file may hold the `pkcs11:` URI of a key in a token in place of the key.
 
 mod making;
 mod shards;
@@ -75,8 +77,7 @@ impl Instance {
     /// # Errors
     /// [`Error::Exists`] where something is there already.
     pub(crate) fn create(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<Self, Error> {
-        let origin =
-            files::create_directory(dir, world.now(), |dir| making::build(dir, blueprint, world.now()))?;
+        let origin = files::create_directory(dir, world.now(), |dir| making::build(dir, blueprint, world))?;
         Ok(Self { dir: dir.to_owned(), origin })
     }
 
@@ -249,7 +250,7 @@ impl Instance {
     /// Reads the key of the instance's log.
     pub(crate) fn log_key(&self, world: &World) -> Result<LogKey, Error> {
         let path = self.log_key_path();
-        let key = key_files::read_secret(&path, &key_files::PassphraseOptions::default(), world)?;
+        let key = key_files::read_own_secret(&path, &key_files::PassphraseOptions::default(), world)?;
         LogKey::new(&self.origin, key).map_err(|source| Error::Log { path, source })
     }
 

@@ -154,8 +154,8 @@ impl Token {
 
     /// Finds where the token is now.
     fn locate(&self) -> Result<(Slot, TokenInfo)> {
-        let slots = self.module.get_slots_with_initialized_token()?;
-        // A reader that does not answer is no reason not to use another one.
+        let slots = self.module.get_slots_with_token()?;
+        // A token that does not answer, or is only being taken out, is no reason not to use another one.
         let tokens =
             slots.into_iter().filter_map(|slot| Some((slot, self.module.get_token_info(slot).ok()?)));
         let mut found: Vec<_> = tokens.filter(|(_, token)| is_described(token, &self.uri)).collect();
@@ -169,7 +169,8 @@ impl Token {
 
 fn is_described(token: &TokenInfo, uri: &KeyUri) -> bool {
     let fits = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-    fits(&uri.token, token.label())
+    token.token_initialized()
+        && fits(&uri.token, token.label())
         && fits(&uri.manufacturer, token.manufacturer_id())
         && fits(&uri.model, token.model())
         && fits(&uri.serial, token.serial_number())

@@ -34,6 +34,14 @@ pub(crate) struct Init {
     #[arg(long, value_name = "HOST")]
     origin: Option<String>,
 
+    /// Sign with this key in a token, pkcs11:token=…;object=… [default: a new key in a file]
+    #[arg(long, value_name = "URI", conflicts_with = "encrypt")]
+    signing_key: Option<PathBuf>,
+
+    /// Sign the log with this Ed25519 key in a token, pkcs11:token=…;object=… [default: a new key in a file]
+    #[arg(long, value_name = "URI")]
+    log_key: Option<PathBuf>,
+
     /// Encrypt the signing key with a passphrase
     #[arg(long)]
     encrypt: bool,
@@ -91,7 +99,13 @@ fn announce(instance: &Instance, world: &World) {
 fn init(options: &Init, world: &World) -> Result<(), Error> {
     let encrypt = options.encrypt || options.passphrase.given();
     let passphrase = encrypt.then(|| options.passphrase.choose(world)).transpose()?;
-    let blueprint = Blueprint { origin: options.origin.clone(), passphrase };
+    let Init { origin, signing_key, log_key, .. } = options;
+    let blueprint = Blueprint {
+        origin: origin.clone(),
+        passphrase,
+        signing_key: signing_key.clone(),
+        log_key: log_key.clone(),
+    };
     let instance = Instance::create(&world.instance_dir()?, &blueprint, world)?;
     announce(&instance, world);
     if world.terminal.json { show(&instance, world) } else { Ok(()) }

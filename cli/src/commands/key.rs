@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use sealwax_keys::{KeyKind, PublicKey, SecretKey};
 
 use crate::error::Error;
-use crate::files;
 use crate::key_files::{self, PassphraseOptions};
 use crate::terminal::Tone;
 use crate::world::World;
@@ -26,8 +25,12 @@ pub(crate) enum Action {
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
     /// Where to write the private key (PKCS#8 PEM); never overwritten
-    #[arg(value_name = "FILE")]
-    path: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "token")]
+    path: Option<PathBuf>,
+
+    /// Make it in a PKCS#11 token, which it never leaves; URI names token and key: pkcs11:token=…;object=…
+    #[arg(long, value_name = "URI", conflicts_with_all = ["path", "encrypt"])]
+    token: Option<String>,
 
     /// What kind of key
     #[arg(long, value_enum, default_value_t = Kind::P256)]
@@ -43,8 +46,8 @@ pub(crate) struct Generate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// A private or public key [default: the instance's signing key]
-    #[arg(value_name = "FILE")]
+    /// A private or public key, or the pkcs11: URI of one in a token [default: the instance's signing key]
+    #[arg(value_name = "KEY")]
     path: Option<PathBuf>,
 
     #[command(flatten)]
@@ -69,24 +72,38 @@ pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
 }
 
 fn generate(options: &Generate, world: &World) -> Result<(), Error> {
-    let path = &options.path;
-    if path.symlink_metadata().is_ok() {
-        return Err(Error::Exists { path: path.clone() });
-    }
-    let passphrase = (options.encrypt || options.passphrase.given())
-        .then(|| options.passphrase.choose(world))
-        .transpose()?;
     let kind = match options.kind {
         Kind::P256 => KeyKind::P256,
         Kind::P384 => KeyKind::P384,
         Kind::Ed25519 => KeyKind::Ed25519,
     };
-    let key_error = |source| Error::Key { path: path.clone(), source };
-    let key = SecretKey::generate(kind).map_err(key_error)?;
-    let pem = key.to_pkcs8_pem(passphrase.as_ref().map(|text| text.as_str())).map_err(key_error)?;
-    files::create_private(path, &pem)?;
-    world.terminal.say(Tone::Good, "made", &format!("{} ({kind})", path.display()));
+    let key = match (&options.path, &options.token) {
+        (Some(path), _) => generate_file(path, kind, options, world)?,
+        (None, Some(uri)) => {
+            let key = key_files::generate_in_token(uri, kind, &options.passphrase, world)?;
+            world.terminal.say(
+                Tone::Good,
+                "made",
+                &format!("{} ({kind})", key_files::name_of(Path::new(uri))),
+            );
+            key
+        }
+        (None, None) => return Err(Error::Usage("where shall the key be made?".to_owned())),
+    };
     print(key.public_key(), world)
+}
+
+fn generate_file(path: &Path, kind: KeyKind, options: &Generate, world: &World) -> Result<SecretKey, Error> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::Exists { path: path.to_owned() });
+    }
+    let passphrase = (options.encrypt || options.passphrase.given())
+        .then(|| options.passphrase.choose(world))
+        .transpose()?;
+    let passphrase = passphrase.as_ref().map(|text| text.as_str());
+    let key = key_files::create_own_secret(path, kind, None, passphrase, world)?;
+    world.terminal.say(Tone::Good, "made", &format!("{} ({kind})", path.display()));
+    Ok(key)
 }
 
 fn show(options: &Show, world: &World) -> Result<(), Error> {
@@ -99,6 +116,9 @@ fn show(options: &Show, world: &World) -> Result<(), Error> {
 
 /// Reads a public key, or the public half of a private one.
 fn public_half(path: &Path, passphrase: &PassphraseOptions, world: &World) -> Result<PublicKey, Error> {
+    if key_files::token_uri(path).is_some() {
+        return Ok(key_files::read_secret(path, passphrase, world)?.public_key().clone());
+    }
     match key_files::read_public(path) {
         Err(Error::Key { source: sealwax_keys::Error::PrivateKeyGiven, .. }) => {
             Ok(key_files::read_secret(path, passphrase, world)?.public_key().clone())

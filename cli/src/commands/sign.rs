@@ -38,7 +38,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
 
-    /// Sign with this private key [default: the instance's signing key]
+    /// Sign with this private key, a file or pkcs11:… for one in a token [default: the instance's signing key]
     #[arg(long, value_name = "KEY")]
     key: Option<PathBuf>,
 
@@ -116,7 +116,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         instance.signing_guards()?;
     }
     let signer = match (&options.key, &existing) {
-        (Some(path), _) => Some(Signer::load(path, path.display().to_string(), options, world)?),
+        (Some(path), _) => Some(Signer::load(path, options, world)?),
         (None, Some(instance)) => Some(Signer::of_instance(instance, options, world)?),
         (None, None) if served.is_some() => {
             let what = "which key signs? give --key KEY; `sealwax key generate` makes one";
@@ -170,7 +170,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
 fn outside_the_model(options: &Options, world: &World) -> Result<(), Error> {
     let Ok(model) = options.model.canonicalize() else { return Ok(()) };
     let instance = world.local_instance_dir()?;
-    for path in options.key.iter().chain(std::iter::once(&instance)) {
+    let key = options.key.as_ref().filter(|path| key_files::token_uri(path).is_none());
+    for path in key.into_iter().chain(std::iter::once(&instance)) {
         let inside = path.canonicalize().or_else(|_| files::parent(path).canonicalize());
         if inside.is_ok_and(|inside| inside.starts_with(&model)) {
             let what = format!("{} is inside the model, and would be handed out with it", path.display());
@@ -219,12 +220,17 @@ struct Signer {
 
 impl Signer {
     fn of_instance(instance: &Instance, options: &Options, world: &World) -> Result<Self, Error> {
-        Self::load(&instance.signing_key(), INSTANCE_KEY_NAME.to_owned(), options, world)
+        let path = instance.signing_key();
+        let key = key_files::read_own_secret(&path, &options.passphrase, world)?;
+        Self::new(key, path, INSTANCE_KEY_NAME.to_owned(), options)
     }
 
-    fn load(path: &Path, name: String, options: &Options, world: &World) -> Result<Self, Error> {
-        let path = path.to_owned();
-        let key = key_files::read_secret(&path, &options.passphrase, world)?;
+    fn load(path: &Path, options: &Options, world: &World) -> Result<Self, Error> {
+        let key = key_files::read_secret(path, &options.passphrase, world)?;
+        Self::new(key, path.to_owned(), key_files::name_of(path), options)
+    }
+
+    fn new(key: SecretKey, path: PathBuf, name: String, options: &Options) -> Result<Self, Error> {
         let mut certificates = Vec::new();
         for file in options.certificate.iter().chain(&options.certificate_chain) {
             certificates.extend(key_files::read_certificates(file)?);
@@ -236,7 +242,8 @@ impl Signer {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        self.key.sign(message).map_err(|source| Error::Key { path: self.path.clone(), source })
+        let failed = |source| Error::Key { path: PathBuf::from(key_files::name_of(&self.path)), source };
+        self.key.sign(message).map_err(failed)
     }
 
     fn material(&self) -> VerificationMaterial {

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use sealwax_keys::{KeyKind, SecretKey};
+use sealwax_keys::KeyKind;
 use sealwax_server::config::Messages;
 use sealwax_tlog::VerifierKey;
 use sealwax_witness::Witness;
@@ -47,6 +47,10 @@ pub(crate) struct Init {
     /// The witness's name in its cosignatures, such as `witness.example.com/w1`
     #[arg(long, value_name = "NAME")]
     name: String,
+
+    /// Sign with this Ed25519 key in a token, pkcs11:token=…;object=… [default: a new key in a file]
+    #[arg(long, value_name = "URI")]
+    key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -92,7 +96,7 @@ pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
 
 fn init(options: &Init, world: &World) -> Result<(), Error> {
     let directory = &options.directory;
-    let key = files::create_directory(directory, world.now(), |building| build(building, &options.name))?;
+    let key = files::create_directory(directory, world.now(), |building| build(building, options, world))?;
     world.terminal.say(Tone::Good, "made", &format!("a witness in {}", directory.display()));
     let hint = "`sealwax witness add-log` makes a log known; the directory is the witness's memory: never put an older copy back";
     world.terminal.say(Tone::Plain, "hint:", hint);
@@ -101,13 +105,12 @@ fn init(options: &Init, world: &World) -> Result<(), Error> {
 }
 
 /// Fills an empty directory.
-fn build(directory: &Path, name: &str) -> Result<VerifierKey, Error> {
+fn build(directory: &Path, options: &Init, world: &World) -> Result<VerifierKey, Error> {
+    let Init { name, key: in_token, .. } = options;
     let path = directory.join(KEY);
-    let key_error = |source| Error::Key { path: path.clone(), source };
-    let secret = SecretKey::generate(KeyKind::Ed25519).map_err(key_error)?;
+    let secret = key_files::create_own_secret(&path, KeyKind::Ed25519, in_token.as_deref(), None, world)?;
     let key = VerifierKey::from_cosigner(name, secret.public_key())
         .map_err(|error| Error::Usage(format!("{name:?} cannot be a witness's name: {error}")))?;
-    files::create_private(&path, &secret.to_pkcs8_pem(None).map_err(key_error)?)?;
     files::create_public(&directory.join(VERIFIER_KEY), &format!("{key}\n"))?;
     files::create_public(&directory.join(LOGS), "")?;
     Witness::create(directory).map_err(|source| Error::Witness { path: directory.to_owned(), source })?;
@@ -184,7 +187,7 @@ fn serve(options: &Serve, world: &World) -> Result<(), Error> {
 fn open(directory: &Path, logs: &[VerifierKey], world: &World) -> Result<Witness, Error> {
     let key = verifier_key(directory)?;
     let path = directory.join(KEY);
-    let secret = key_files::read_secret(&path, &PassphraseOptions::default(), world)?;
+    let secret = key_files::read_own_secret(&path, &PassphraseOptions::default(), world)?;
     if secret.public_key() != key.public_key() {
         let reason = format!("is not the key of {key}");
         return Err(Error::BadInstance { path, reason });

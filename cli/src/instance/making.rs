@@ -28,23 +28,31 @@ pub(crate) struct Blueprint {
     pub(crate) origin: Option<String>,
     /// The passphrase of the signing key, if it shall have one.
     pub(crate) passphrase: Option<zeroize::Zeroizing<String>>,
+    /// The URI of the signing key in a token, if it is in one.
+    pub(crate) signing_key: Option<PathBuf>,
+    /// The URI of the log's key in a token, if it is in one.
+    pub(crate) log_key: Option<PathBuf>,
 }
 
 /// Fills an empty directory and gives the origin.
-pub(super) fn build(dir: &Path, blueprint: &Blueprint, now: Timestamp) -> Result<String, Error> {
-    let key_error = |path: PathBuf| move |source| Error::Key { path, source };
+pub(super) fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Error> {
     let private_dir = |path: &Path| {
         DirBuilder::new().mode(0o700).create(path).map_err(|source| io_error("create", path, source))
     };
     private_dir(&dir.join("keys"))?;
-    let signing_path = dir.join(SIGNING_KEY);
-    let signing = SecretKey::generate(KeyKind::P256).map_err(key_error(signing_path.clone()))?;
     let passphrase = blueprint.passphrase.as_ref().map(|passphrase| passphrase.as_str());
-    let signing_pem = signing.to_pkcs8_pem(passphrase).map_err(key_error(signing_path.clone()))?;
-    files::create_private(&signing_path, &signing_pem)?;
+    let in_token = blueprint.signing_key.as_deref();
+    let signing =
+        key_files::create_own_secret(&dir.join(SIGNING_KEY), KeyKind::P256, in_token, passphrase, world)?;
     files::create_public(&dir.join(SIGNING_PUBLIC_KEY), &signing.public_key().to_pem())?;
 
-    let log = create_log(&dir.join(LOG_KEY), &dir.join(LOG), blueprint.origin.as_deref(), now)?;
+    let in_token = blueprint.log_key.as_deref();
+    let log = create_log(&dir.join(LOG_KEY), &dir.join(LOG), blueprint.origin.as_deref(), in_token, world)?;
+    if log.key == *signing.public_key() {
+        // A key with two purposes is two keys to whoever steals it (attack K09).
+        let what = "a log's own key cannot sign models; give another with --signing-key";
+        return Err(Error::Usage(what.to_owned()));
+    }
     let origin = log.origin.clone();
     let trusted_root = TrustedRoot { logs: vec![log], ..TrustedRoot::default() };
     files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
@@ -54,16 +62,15 @@ pub(super) fn build(dir: &Path, blueprint: &Blueprint, now: Timestamp) -> Result
     Ok(origin)
 }
 
-/// Makes a log with a key of its own, and describes it as a trusted root does. Without an origin one is made from the key.
+/// Makes a log with a key of its own, new or in a token, and describes it as a trusted root does. Without an origin one is made from the key.
 pub(super) fn create_log(
     key_path: &Path,
     log_path: &Path,
     origin: Option<&str>,
-    now: Timestamp,
+    in_token: Option<&Path>,
+    world: &World,
 ) -> Result<LogInstance, Error> {
-    let key_error = |source| Error::Key { path: key_path.to_owned(), source };
-    let key = SecretKey::generate(KeyKind::Ed25519).map_err(key_error)?;
-    files::create_private(key_path, &key.to_pkcs8_pem(None).map_err(key_error)?)?;
+    let key = key_files::create_own_secret(key_path, KeyKind::Ed25519, in_token, None, world)?;
     let origin = match origin {
         Some(origin) => checked_origin(origin)?,
         // Unique because the key is; ".internal" never resolves on the internet.
@@ -72,7 +79,7 @@ pub(super) fn create_log(
             format!("log-{}.sealwax.internal", name.get(..12).unwrap_or(&name))
         }
     };
-    let log = describe(&origin, &key, key_path, now)?;
+    let log = describe(&origin, &key, key_path, world.now())?;
     LogKey::new(&origin, key)
         .and_then(|key| Log::create(log_path, key, |_| false))
         .map_err(|source| Error::Log { path: log_path.to_owned(), source })?;
@@ -81,7 +88,7 @@ pub(super) fn create_log(
 
 /// Describes a log whose key is in a file, as [`create_log`] did when it made it.
 pub(super) fn describe_log(key_path: &Path, origin: &str, world: &World) -> Result<LogInstance, Error> {
-    let key = key_files::read_secret(key_path, &PassphraseOptions::default(), world)?;
+    let key = key_files::read_own_secret(key_path, &PassphraseOptions::default(), world)?;
     describe(origin, &key, key_path, world.now())
 }
 

@@ -23,6 +23,7 @@ use sealwax_transparency_log::Directory;
 
 use crate::error::Error;
 use crate::files::{self, io_error};
+use crate::key_files;
 use crate::world::World;
 
 use super::{Instance, LOG, MARKER, making, open_marker};
@@ -55,17 +56,22 @@ impl Instance {
     /// # Errors
     /// [`Error::Usage`] where there is a log of that origin already, the move that is under way is to another one, or there
     /// is nothing to freeze; and those of the log.
-    pub(crate) fn move_on(&self, origin: Option<&str>, world: &World) -> Result<Instance, Error> {
+    pub(crate) fn move_on(
+        &self,
+        origin: Option<&str>,
+        log_key: Option<&Path>,
+        world: &World,
+    ) -> Result<Instance, Error> {
         let next = self.next_path();
         if next.exists() && !next.join(MARKER).exists() {
             return self.finish();
         }
         if !next.exists() {
             // Freezing cannot be undone: whatever can be refused is refused before.
-            self.check_next(origin)?;
+            self.check_next(origin, log_key, world)?;
             self.freeze(world)?;
             files::create_directory(&next, world.now(), |dir| {
-                let log = making::create_log(&dir.join(SHARD_KEY), &dir.join(LOG), origin, world.now())?;
+                let log = making::create_log(&dir.join(SHARD_KEY), &dir.join(LOG), origin, log_key, world)?;
                 making::create_marker(&dir.join(MARKER), &log.origin)
             })?;
         }
@@ -103,11 +109,19 @@ impl Instance {
         self.finish()
     }
 
-    fn check_next(&self, origin: Option<&str>) -> Result<(), Error> {
+    fn check_next(&self, origin: Option<&str>, log_key: Option<&Path>, world: &World) -> Result<(), Error> {
         if let Some(origin) = origin {
             making::checked_origin(origin)?;
             if self.trusted_root()?.logs.iter().any(|log| log.origin == origin) {
                 return Err(Error::Usage(format!("{origin} is a log of this instance already")));
+            }
+        }
+        if let Some(given) = log_key {
+            let key = key_files::read_note_key(given, world)?;
+            // Two logs under one key would be two histories that one signature could be for.
+            if self.trusted_root()?.logs.iter().any(|log| log.key == *key.public_key()) {
+                let what = "is the key of an earlier log; the next one needs its own";
+                return Err(Error::Usage(format!("{}: {what}", key_files::name_of(given))));
             }
         }
         // Whoever does this again after it was done would otherwise freeze what it made.

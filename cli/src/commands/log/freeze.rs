@@ -1,5 +1,7 @@
 //! `sealwax log freeze`
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::json;
 
@@ -17,6 +19,10 @@ pub(crate) struct Options {
     /// The next log's origin, a host name of yours that no other log has [default: made from the log's key]
     #[arg(long, value_name = "HOST", requires = "next")]
     origin: Option<String>,
+
+    /// Sign the next log with this Ed25519 key in a token, pkcs11:token=…;object=… [default: a new key in a file]
+    #[arg(long, value_name = "URI", requires = "next")]
+    log_key: Option<PathBuf>,
 }
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
@@ -31,7 +37,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         terminal.say(Tone::Plain, "hint:", hint);
         return terminal.json(&json!({"verdict": "frozen", "origin": instance.origin(), "entries": size}));
     }
-    let instance = Instance::open_unfinished(&dir)?.move_on(options.origin.as_deref(), world)?;
+    let (origin, log_key) = (options.origin.as_deref(), options.log_key.as_deref());
+    let instance = Instance::open_unfinished(&dir)?.move_on(origin, log_key, world)?;
     let frozen = instance.shards()?.into_iter().map(|log| log.origin).collect::<Vec<_>>();
     terminal.result(Tone::Good, "frozen ", &frozen.join(", "))?;
     terminal.result(Tone::Good, "started", &format!("{}, the log from now on", instance.origin()))?;
