@@ -51,6 +51,8 @@ mod possession;
 mod refusal;
 #[cfg(test)]
 mod test_keys;
+#[cfg(test)]
+mod test_tokens;
 mod timestamp_authority;
 mod token;
 
