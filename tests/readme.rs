@@ -146,15 +146,18 @@ fn every_setting_of_the_server_is_described_with_its_default() {
     let lines = block.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
     let all: String = lines.map(|line| format!("{line}\n")).collect();
     sealwax_server::Config::parse(&all).unwrap();
-    let source = fs::read_to_string(workspace().join("server/src/config.rs")).unwrap();
+    let sources = ["server/src/config.rs", "server/src/config/identities.rs"];
+    let source = sources.map(|path| fs::read_to_string(workspace().join(path)).unwrap()).concat();
+    let source = source.replace("#[serde(rename = \"type\")]\n    pub kind", "    pub type");
     let fields = source.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(": "));
     let fields: Vec<&str> = fields.map(|(name, _)| name).filter(|name| !name.contains('(')).collect();
     assert!(fields.len() > 25, "{fields:?}");
     for field in fields {
         let is_there = |line: &str| {
-            line.starts_with(&format!("{field} = ")) || line.trim() == format!("[{field}]") || {
-                line.starts_with(&format!("[{field}] "))
-            }
+            let table = |head: &str| line.trim() == head || line.starts_with(&format!("{head} "));
+            line.starts_with(&format!("{field} = "))
+                || table(&format!("[{field}]"))
+                || table(&format!("[[authority.{field}]]"))
         };
         assert!(all.lines().any(is_there), "docs/spec/server.md does not describe {field}");
     }

@@ -132,10 +132,10 @@ struct Tbs {
 }
 
 #[derive(Sequence)]
-struct Signed {
-    tbs: Any,
-    algorithm: AlgorithmIdentifierOwned,
-    signature: BitString,
+pub(crate) struct Signed {
+    pub(crate) tbs: Any,
+    pub(crate) algorithm: AlgorithmIdentifierOwned,
+    pub(crate) signature: BitString,
 }
 
 /// Writes an extension.

@@ -41,6 +41,18 @@ pub enum Error {
         /// Which name.
         what: &'static str,
     },
+    /// What was read is not what it should be.
+    #[error("{what} is malformed")]
+    Malformed {
+        /// What was expected.
+        what: &'static str,
+    },
+    /// An authority's answer that is none to what it was asked.
+    #[error("{what}")]
+    Answer {
+        /// What is wrong with it.
+        what: String,
+    },
     /// What was to be written has a length or form that DER does not take.
     #[error("cannot encode {what}")]
     Encode {
@@ -53,11 +65,19 @@ pub enum Error {
         /// What the log said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An authority's answer that is none to what it was asked.
-    #[error("{what}")]
-    Answer {
-        /// What is wrong with it.
-        what: String,
+    /// An issuer that cannot be believed as it is described.
+    #[error("unfit issuer {url:?}: {what}")]
+    UnfitIssuer {
+        /// The URL that was given for it.
+        url: String,
+        /// What is unfit.
+        what: &'static str,
+    },
+    /// A template that is none.
+    #[error("unfit template {template:?}: names of claims stand in braces, and no other braces do")]
+    UnfitTemplate {
+        /// The template.
+        template: String,
     },
     /// An issuer that cannot be believed as it is described.
     #[error("unfit issuer {url:?}: {what}")]

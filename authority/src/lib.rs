@@ -48,6 +48,7 @@ mod invitation;
 mod issuers;
 mod jwks;
 mod possession;
+mod recorded;
 mod refusal;
 #[cfg(test)]
 mod test_keys;
@@ -66,6 +67,7 @@ pub use invitation::{Invitation, InvitationSecret, OwnIssuer, Redeemed};
 pub use issuers::{BuildClaims, Issuer, IssuerKind, Issuers};
 pub use jwks::Jwks;
 pub use possession::KeyRequest;
+pub use recorded::Recorded;
 pub use refusal::Refusal;
 pub use timestamp_authority::{TimestampAuthority, TimestampRefusal, TimestampReply};
 pub use token::{IdentityToken, UsedTokens, VerifiedToken};

@@ -120,6 +120,21 @@ impl VerifiedToken {
         &self.identity
     }
 
+    /// Names the token: SHA-256 of what its issuer signed.
+    pub fn id(&self) -> &[u8; 32] {
+        &self.id
+    }
+
+    /// Gives the second, since 1970, from which on the token is refused for its age, whatever is remembered of it.
+    pub fn ends(&self) -> i64 {
+        self.expires.saturating_add(LEEWAY)
+    }
+
+    /// Tells whether the token may be used more than once, as its issuer is described.
+    pub fn reusable(&self) -> bool {
+        self.reusable
+    }
+
     /// Gives what a proof of possession may sign: the subject, and the e-mail address where the token has one.
     ///
     /// Clients differ in which of the two they take, and both are this token's.

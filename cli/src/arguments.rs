@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{completions, inspect, instance, key, log, man, serve, sign, verify, witness};
+use crate::commands::{
+    authority, completions, inspect, instance, key, log, man, serve, sign, verify, witness,
+};
 
 /// Sign machine-learning models, log the signatures, verify them offline.
 #[derive(Debug, Parser)]
@@ -57,13 +59,16 @@ pub(crate) enum Command {
     /// Make, show and hand out an instance: keys, log and trusted root
     #[command(subcommand)]
     Instance(instance::Action),
+    /// Look after the instance's authority: who certifies identities and makes time stamps
+    #[command(subcommand)]
+    Authority(authority::Action),
     /// Look after the instance's log, or copy and check another one
     #[command(subcommand)]
     Log(log::Action),
     /// Be a witness for other logs: cosign what provably follows from what was seen before
     #[command(subcommand)]
     Witness(witness::Action),
-    /// Serve the instance's log to a team: Rekor v2, tiles, proofs, search
+    /// Serve the instance to a team: certificates, time stamps, the log, its proofs and search
     Serve(serve::Options),
     /// Print a shell completion script
     Completions(completions::Options),

@@ -1,5 +1,6 @@
 //! One command, one file.
 
+pub(crate) mod authority;
 pub(crate) mod completions;
 pub(crate) mod inspect;
 pub(crate) mod instance;
@@ -23,6 +24,7 @@ pub(crate) fn dispatch(arguments: Arguments, world: &World) -> Result<(), Error>
         Command::Inspect(options) => inspect::run(&options, world),
         Command::Key(action) => key::run(&action, world),
         Command::Instance(action) => instance::run(&action, world),
+        Command::Authority(action) => authority::run(&action, world),
         Command::Log(action) => log::run(&action, world),
         Command::Witness(action) => witness::run(&action, world),
         Command::Serve(options) => serve::run(&options, world),

@@ -67,6 +67,14 @@ pub(crate) enum Error {
     BadInstance { path: PathBuf, reason: String },
     #[error("{path}: the move to the next shard was interrupted", path = path.display())]
     UnfinishedShard { path: PathBuf },
+    #[error("{path}: a change of the authority was interrupted", path = path.display())]
+    UnfinishedAuthority { path: PathBuf },
+    #[error("{path}: the instance has no authority", path = path.display())]
+    NoAuthority { path: PathBuf },
+    #[error("{path}: {source}", path = path.display())]
+    Authority { path: PathBuf, source: sealwax_authority::Error },
+    #[error("{path}: {source}", path = path.display())]
+    Ledger { path: PathBuf, source: rusqlite::Error },
     #[error("{path}: only what witnesses have cosigned is published, which takes the server", path = path.display())]
     WitnessesRequired { path: PathBuf, url: String },
     #[error("{path}: not a trusted root: {source}", path = path.display())]
@@ -131,6 +139,8 @@ impl Error {
             | Self::Variable { .. }
             | Self::NoHome
             | Self::NoInstance { .. }
+            | Self::NoAuthority { .. }
+            | Self::Authority { .. }
             | Self::WitnessesRequired { .. }
             | Self::TrustedRoot { .. }
             | Self::Policy { .. }
@@ -150,6 +160,8 @@ impl Error {
             | Self::NoTerminal
             | Self::BadInstance { .. }
             | Self::UnfinishedShard { .. }
+            | Self::UnfinishedAuthority { .. }
+            | Self::Ledger { .. }
             | Self::Server(_)
             | Self::Network(_)
             | Self::Refused { .. }
@@ -199,6 +211,14 @@ impl Error {
             }
             Self::BadInstance { .. } => "restore the instance from a backup",
             Self::UnfinishedShard { .. } => "`sealwax log freeze --next` finishes it",
+            Self::UnfinishedAuthority { .. } => "`sealwax authority create` finishes it",
+            Self::NoAuthority { .. } => "`sealwax authority create` makes one",
+            Self::Authority { .. } => {
+                "the keys and certificates of the authority do not fit; restore them from a backup"
+            }
+            Self::Ledger { .. } => {
+                "check the disk's free space and permissions, then run the same command again"
+            }
             Self::WitnessesRequired { url, .. } => {
                 return Some(format!(
                     "start `sealwax serve`, and sign with --key KEY --instance {url} --trusted-root FILE"

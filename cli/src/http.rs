@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reqwest::blocking::{Client, Response};
 use reqwest::redirect::Policy;
-use sealwax_server::{Answered, Post};
+use sealwax_server::{Answered, Get, Post};
 
 /// A client that follows no redirection: whoever is asked answers, and nobody is sent elsewhere (attack H02).
 pub(crate) struct Http(Client);
@@ -38,6 +38,12 @@ impl Http {
 impl Post for Http {
     fn post(&self, url: &str, body: &[u8]) -> Result<Answered, String> {
         read(self.0.post(url).body(body.to_vec()).send(), MAX_COSIGNATURES)
+    }
+}
+
+impl Get for Http {
+    fn get(&self, url: &str, limit: u64) -> Result<Answered, String> {
+        self.get(url, limit)
     }
 }
 

@@ -8,13 +8,18 @@
 //! <dir>/trusted_root.json    what others need to believe the log
 //! <dir>/serve.toml           the server's settings, if there are any
 //! <dir>/policy.json          whose signatures this instance trusts
+//! <dir>/authority/, ct/      who certifies identities, and the record of it (see [`authority`])
+//! <dir>/new-authority/       a part of it that is about to be put there
 //! <dir>/shards/<origin>/     earlier logs of the instance, frozen: log.pem, log/
 //! <dir>/next/                the next log while the instance moves to it
 //! ```
 //!
 //! A key file may hold the `pkcs11:` URI of a key in a token in place of the key.
 
+mod authority;
+mod ledger;
 mod making;
+mod services;
 mod shards;
 
 use std::fs;
@@ -28,11 +33,12 @@ use sealwax_transparency_log::{Guards, Log, LogKey, LogView, Outpost};
 use sealwax_verify::Policy;
 
 use crate::error::Error;
-use crate::files;
+use crate::files::{self, io_error};
 use crate::key_files;
 use crate::terminal::Tone;
 use crate::world::World;
 
+pub(crate) use authority::{Authority, Replaced};
 pub(crate) use making::Blueprint;
 
 /// An instance on disk. Holding one opens nothing.
@@ -52,10 +58,13 @@ impl Instance {
         if instance.is_moving() {
             return Err(Error::UnfinishedShard { path: dir.to_owned() });
         }
+        if instance.is_changing() {
+            return Err(Error::UnfinishedAuthority { path: dir.to_owned() });
+        }
         Ok(instance)
     }
 
-    /// Finds the instance in `dir`, also one whose move to the next shard was interrupted.
+    /// Finds the instance in `dir`, also one whose move to the next shard, or change of authority, was interrupted.
     ///
     /// # Errors
     /// As [`Instance::open`].
@@ -143,7 +152,7 @@ impl Instance {
     /// The files that may be handed out or backed up, whether or not they are there.
     pub(crate) fn public_files(&self) -> Vec<PathBuf> {
         let names = [MARKER, TRUSTED_ROOT, POLICY, SERVER_SETTINGS, SIGNING_PUBLIC_KEY];
-        names.iter().map(|name| self.dir.join(name)).collect()
+        names.iter().map(|name| self.dir.join(name)).chain(self.authority_files()).collect()
     }
 
     /// Where a frozen log of the instance is, whose origin the trusted root has.
@@ -259,8 +268,17 @@ impl Instance {
     /// # Errors
     /// Those of the log.
     pub(crate) fn guarded_log(&self, guards: Guards, patience: u32, world: &World) -> Result<Log, Error> {
-        let key = self.log_key(world)?;
-        let path = self.log_path();
+        self.open_log(&self.log_path(), self.log_key(world)?, guards, patience, world)
+    }
+
+    fn open_log(
+        &self,
+        path: &Path,
+        key: LogKey,
+        guards: Guards,
+        patience: u32,
+        world: &World,
+    ) -> Result<Log, Error> {
         let wait = |tries: u32| {
             if tries == NOTICED {
                 world.terminal.say(Tone::Plain, "waiting ", "another sealwax holds the log");
@@ -268,8 +286,8 @@ impl Instance {
             world.pause();
             tries < patience
         };
-        let opened = Log::open_guarded(&path, key, guards, wait);
-        let (log, recovery) = opened.map_err(|source| Error::Log { path, source })?;
+        let opened = Log::open_guarded(path, key, guards, wait);
+        let (log, recovery) = opened.map_err(|source| Error::Log { path: path.to_owned(), source })?;
         if recovery.published_batch {
             world.terminal.say(
                 Tone::Plain,
@@ -353,6 +371,14 @@ fn read_marker(text: &[u8]) -> Result<String, sealwax_attestation::Error> {
     })?;
     let origin = object.take("origin", Json::string)?.into_owned();
     object.finish().map(|()| origin)
+}
+
+/// Moves a file or directory, durably in both places.
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to)
+        .and_then(|()| files::sync_parent(to))
+        .and_then(|()| files::sync_parent(from))
+        .map_err(|source| io_error("move", to, source))
 }
 
 /// What an instance's own policy calls its signing key.

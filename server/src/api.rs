@@ -1,10 +1,12 @@
-//! The log's routes. Reads are served below `/` and below `/api/v2`, because clients of Rekor v2 use either.
+//! The routes of a log, and of an authority beside it. The log's reads are served below `/` and below `/api/v2`, because clients of Rekor v2 use either.
 
 mod answer;
 mod body;
+mod identities;
 mod queries;
 mod submit;
 mod tiles;
+mod timestamps;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,10 +26,12 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
 use crate::Fatal;
+use crate::authority::Registrar;
 use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
 use crate::sequencer::Handle;
-use answer::{Code, Refusal};
+use answer::Code;
+pub(crate) use answer::Refusal;
 pub(crate) use body::Room;
 
 /// What the handlers share.
@@ -43,6 +47,8 @@ pub(crate) struct Site {
     pub(crate) lookup: Arc<Mutex<SearchIndex>>,
     /// Earlier logs, which are frozen, by their origins.
     pub(crate) shards: Arc<BTreeMap<String, LogView>>,
+    /// The instance's authority, where it has one.
+    pub(crate) authority: Option<Arc<Registrar>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) duplicates: Duplicates,
     pub(crate) envelopes: Envelopes,
@@ -55,6 +61,10 @@ pub(crate) struct Site {
 impl Site {
     fn view(&self) -> Arc<LogView> {
         self.sequencer.view()
+    }
+
+    fn authority(&self) -> Result<&Arc<Registrar>, Refusal> {
+        self.authority.as_ref().ok_or_else(|| Refusal::not_found("this instance has no authority"))
     }
 
     /// The index for reading, with everything that a view has: the indexer follows a moment behind the answers, and whoever
@@ -71,7 +81,7 @@ impl Site {
     }
 }
 
-/// All routes of a log.
+/// All routes.
 pub(crate) fn router(site: Site, config: &Config) -> Router {
     let write = |handler: MethodRouter<Site>| handler.layer(from_fn(submit::not_from_a_page));
     let own = Router::new()
@@ -89,6 +99,21 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         .route("/api/v2/log/entries", write(post(submit::entry)))
         .nest("/api/sealwax/v1", own)
         .route("/healthz", get(healthz));
+    if site.authority.is_some() && config.authority.enabled {
+        router = router
+            .route("/api/v2/signingCert", write(post(identities::certificate)))
+            .route("/api/v2/trustBundle", get(identities::bundle))
+            .route("/api/v2/configuration", get(identities::issuers))
+            .route("/api/sealwax/v1/invitations/redeem", write(post(identities::redeem)))
+            .route("/.well-known/openid-configuration", get(identities::discovery))
+            .route(identities::KEYS, get(identities::keys))
+            .merge(tiles::ct_routes());
+    }
+    if site.authority.is_some() && config.timestamps.enabled {
+        router = router
+            .route("/api/v1/timestamp", write(post(timestamps::timestamp)))
+            .route("/api/v1/timestamp/certchain", get(timestamps::chain));
+    }
     if config.metrics.listen.is_none() {
         router = router.route("/metrics", get(metrics_text));
     }

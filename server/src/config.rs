@@ -13,6 +13,8 @@
 //! `docs/spec/server.md` describes every key; a test there compares the two lists. Flags of the command line go over the
 //! file. Nothing here opens a file: paths are handed back to the caller.
 
+mod identities;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::http::Listen;
+
+pub use identities::{Authority, Issuer, IssuerKind, Timestamps};
 
 /// All settings of `sealwax serve`.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,6 +44,10 @@ pub struct Config {
     pub envelopes: Envelopes,
     /// Witnesses of the log, if there are any.
     pub witnesses: Option<Witnesses>,
+    /// Certificates for identities.
+    pub authority: Authority,
+    /// Time stamps.
+    pub timestamps: Timestamps,
     /// Caps on what clients may use.
     pub limits: Limits,
     /// Where metrics are served, if not beside everything else.
@@ -196,6 +204,7 @@ impl Config {
         if self.limits.header_seconds == 0 || self.limits.request_seconds == 0 {
             return wrong("limits.header_seconds and limits.request_seconds are at least 1");
         }
+        self.authority.issuers()?;
         // Metrics have no TLS of their own.
         self.metrics.listen.map_or(Ok(()), |own| Listen::check_plain(own, false, self.plain_http))?;
         Listen::check_plain(self.listen, self.tls.is_some(), self.plain_http)
@@ -234,6 +243,8 @@ impl Default for Config {
             log: LogSettings::default(),
             envelopes: Envelopes::default(),
             witnesses: None,
+            authority: Authority::default(),
+            timestamps: Timestamps::default(),
             limits: Limits::default(),
             metrics: Metrics::default(),
             messages: Messages::default(),
@@ -288,6 +299,14 @@ mod tests {
     #[test]
     fn i02_what_is_not_a_setting_is_refused_with_its_line() {
         for (text, part) in [
+            ("[authority]\nissuer = []", "issuer"),
+            ("[[authority.issuers]]\nurl = 'https://x'", "type"),
+            ("[[authority.issuers]]\nurl = 'https://x'\ntype = 'dns'", "dns"),
+            ("[[authority.issuers]]\nurl = 'https://x'\ntype = 'email'\nregex = true", "regex"),
+            ("[[authority.issuers]]\nurl = 'http://x'\ntype = 'email'", "http://x"),
+            ("[[authority.issuers]]\nurl = 'https://x'\ntype = 'uri'", "prefix"),
+            ("[[authority.issuers]]\nurl = 'https://x'\ntype = 'username'", "domain"),
+            ("[timestamps]\nenable = true", "enable"),
             ("lisen = '127.0.0.1:1'", "lisen"),
             ("[log]\nduplicate = 'proof'", "line 2, `duplicate"),
             ("[log]\nduplicates = 'no'", "duplicates"),

@@ -1,17 +1,21 @@
 //! The HTTP faces of a log and of a witness.
 //!
 //! A log's face speaks Rekor v2 for writing, C2SP tlog-tiles for reading, and beside them proofs, search and the statements
-//! behind entries. One thread, the sequencer, owns the log; requests hand it entries whose signatures have been verified and
+//! behind entries; an authority's speaks Fulcio and RFC 3161. One thread, the sequencer, owns the log; requests hand it entries whose signatures have been verified and
 //! wait until these are durable and published. What is not here: files (settings, keys and certificates come in as values,
-//! the log through its own room) and requests to others, which are made by the [`Post`] that is handed in.
+//! the log through its own room) and requests to others, which are made by the
+//! [`Post`] and the [`Get`] that are handed in.
 
 mod admission;
 mod api;
+mod authority;
 mod clock;
 pub mod config;
 mod cosigners;
 mod error;
 mod http;
+mod issuers;
+mod ledger;
 mod metrics;
 mod sequencer;
 #[cfg(test)]
@@ -27,10 +31,13 @@ use sealwax_transparency_log::{Log, LogView, SearchIndex};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+pub use authority::Authority;
 pub use config::Config;
 pub use cosigners::{Answered, BadPolicy, Collected, Cosigners, Failure, Post};
 pub use error::Error;
 pub use http::Listen;
+pub use issuers::Get;
+pub use ledger::Ledger;
 
 use sequencer::Sequencer;
 
@@ -48,6 +55,8 @@ pub struct Parts {
     pub lookup: SearchIndex,
     /// The witnesses' policy, and what reaches them.
     pub witnesses: Option<(WitnessPolicy, Arc<dyn Post>)>,
+    /// The instance's authority, if its faces are to be served.
+    pub authority: Option<Authority>,
     /// Where to listen.
     pub listen: Listen,
 }
@@ -66,7 +75,7 @@ pub fn serve(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
 }
 
 async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) -> Result<(), Error> {
-    let Parts { log, directory, shards, index, lookup, witnesses, listen } = parts;
+    let Parts { log, directory, shards, index, lookup, witnesses, authority, listen } = parts;
     let face = http::Face::open(listen).await?;
     let metrics_face = match config.metrics.listen {
         Some(address) => Some(http::Face::open(Listen::new(address, None, &config.limits)?).await?),
@@ -110,6 +119,9 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
     .await
     .map_err(|_| Error::Runtime(std::io::Error::other("the sequencer panicked")))??;
 
+    let authority = authority
+        .map(|authority| authority::Registrar::new(authority, config, fatal.clone()).map(Arc::new))
+        .transpose()?;
     let site = api::Site {
         sequencer: handle,
         key,
@@ -117,6 +129,7 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
         index,
         lookup: Arc::new(Mutex::new(lookup)),
         shards: Arc::new(shards),
+        authority,
         metrics: Arc::clone(&metrics),
         duplicates: config.log.duplicates,
         envelopes: config.envelopes.clone(),

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     waiting: Gauge,
     size: Gauge<u64, AtomicU64>,
     witness_failures: Family<Witness, Counter>,
+    exchanges: Family<Exchange, Counter>,
 }
 
 /// A request's route, as its template, and the class of its answer.
@@ -43,6 +44,29 @@ struct Witness {
     witness: String,
 }
 
+/// What was asked of the authority, and how that ended.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Exchange {
+    pub(crate) what: Asked,
+    pub(crate) outcome: Outcome,
+}
+
+/// What an authority is asked for.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub(crate) enum Asked {
+    Certificate,
+    Timestamp,
+    Invitation,
+}
+
+/// How it answered.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub(crate) enum Outcome {
+    Granted,
+    Refused,
+    Failed,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("sealwax");
@@ -56,6 +80,7 @@ impl Default for Metrics {
             waiting: Gauge::default(),
             size: Gauge::default(),
             witness_failures: Family::default(),
+            exchanges: Family::default(),
             registry: Registry::default(),
         };
         let seconds = || Unit::Seconds;
@@ -85,6 +110,11 @@ impl Default for Metrics {
             "witness_failures",
             "Cosignatures asked for and not had",
             metrics.witness_failures.clone(),
+        );
+        registry.register(
+            "authority_requests",
+            "Certificates, time stamps and redeemed invitations asked for",
+            metrics.exchanges.clone(),
         );
         Self { registry, ..metrics }
     }
@@ -123,6 +153,11 @@ impl Metrics {
     /// Counts a witness's failure; the names are the policy's.
     pub(crate) fn witness_failed(&self, witness: &str) {
         self.witness_failures.get_or_create(&Witness { witness: witness.to_owned() }).inc();
+    }
+
+    /// Counts what was asked of the authority.
+    pub(crate) fn exchanged(&self, what: Asked, outcome: Outcome) {
+        self.exchanges.get_or_create(&Exchange { what, outcome }).inc();
     }
 
     /// Writes everything in the OpenMetrics text format.

@@ -13,6 +13,8 @@ mod client;
 mod ends;
 mod hostile;
 mod http2;
+mod identities;
+mod keyless;
 mod own;
 mod peers;
 mod reads;

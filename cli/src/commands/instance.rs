@@ -1,11 +1,13 @@
-//! `sealwax instance init`, `show` and `export`
+//! `sealwax instance init`, `show`, `export`, `invite` and `invitations`
+
+mod invitations;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use sealwax_attestation::{LogInstance, Service, SigningConfig};
+use sealwax_attestation::ClientTrustConfig;
 use sealwax_keys::PublicKey;
 use sealwax_verify::Signers;
 
@@ -20,12 +22,16 @@ use super::key::fingerprint;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Make an instance: a signing key, a log with its key, a trusted root and a policy
+    /// Make an instance: a signing key, a log, an authority, their keys, a trusted root and a policy
     Init(Init),
     /// Show where the instance is, its keys and its log
     Show,
     /// Write what others need to verify: trusted root, policy and public key
     Export(Export),
+    /// Invite somebody who has no account at an issuer that is believed: prints what they redeem, once, for a certificate
+    Invite(invitations::Invite),
+    /// List the invitations, or withdraw one
+    Invitations(invitations::Invitations),
 }
 
 #[derive(Debug, Args)]
@@ -42,7 +48,7 @@ pub(crate) struct Init {
     #[arg(long, value_name = "URI")]
     log_key: Option<PathBuf>,
 
-    /// Encrypt the signing key with a passphrase
+    /// Encrypt the signing key and the authority's keys with a passphrase
     #[arg(long)]
     encrypt: bool,
 
@@ -56,7 +62,7 @@ pub(crate) struct Export {
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 
-    /// Where the instance is served, for the signing configuration [default: as serve.toml says, else none is written]
+    /// Where the instance is served, for the configuration of who signs [default: as serve.toml says, else none is written]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
@@ -66,6 +72,8 @@ pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
         Action::Init(options) => init(options, world),
         Action::Show => show(&Instance::open(&world.instance_dir()?)?, world),
         Action::Export(options) => export(options, world),
+        Action::Invite(options) => invitations::invite(options, world),
+        Action::Invitations(options) => invitations::invitations(options, world),
     }
 }
 
@@ -161,18 +169,10 @@ fn export(options: &Export, world: &World) -> Result<(), Error> {
         ("signing.pub", key),
     ];
     if let Some(url) = served_at(options, &instance)? {
-        let service = |url: String, log: LogInstance| Service {
-            url,
-            api_version: 2,
-            valid_from: log.valid_from,
-            valid_until: log.valid_until,
-            operator: log.origin,
-        };
-        let frozen = instance.shards()?.into_iter();
-        let mut logs: Vec<_> =
-            frozen.map(|log| service(format!("{url}/shards/{}", log.origin), log)).collect();
-        logs.push(service(url, instance.own_log()?));
-        files.push(("signing_config.json", SigningConfig { logs, ..SigningConfig::default() }.to_json()));
+        let signing_config = instance.signing_config(&url)?;
+        files.push(("signing_config.json", signing_config.to_json()));
+        let both = ClientTrustConfig { trusted_root: instance.trusted_root()?, signing_config };
+        files.push(("client_trust_config.json", both.to_json()));
     }
     // All or nothing: none is written where one of them is there.
     if let Some(path) =

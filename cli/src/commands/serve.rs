@@ -1,4 +1,4 @@
-//! `sealwax serve`: the instance's log as a service.
+//! `sealwax serve`: the instance's log and authority as a service.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use sealwax_transparency_log::{Directory, Error as LogError, SearchIndex};
 use crate::error::Error;
 use crate::files;
 use crate::http::Http;
-use crate::instance::{Instance, LOCK_TRIES, MAX_SETTINGS};
-use crate::key_files;
+use crate::instance::{Authority, Instance, LOCK_TRIES, MAX_SETTINGS};
+use crate::key_files::{self, PassphraseOptions};
 use crate::terminal::{Tone, count, start_messages};
 use crate::world::World;
 
@@ -36,6 +36,9 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     tls: TlsOptions,
+
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
 }
 
 /// How others are served.
@@ -78,6 +81,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let listen = listen(config.listen, &beside, config.tls.as_ref(), &config.limits)?;
     let witnesses = config.witnesses.as_ref().map(|settings| witnesses(&beside, settings)).transpose()?;
     let guards = instance.guards(&config)?;
+    let authority = authority(&instance, &config, &options.passphrase, world)?;
     start_messages(config.messages);
 
     let log = instance.guarded_log(guards, LOCK_TRIES, world)?;
@@ -87,7 +91,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let lookup = SearchIndex::open(&directory.join(INDEX));
     let lookup = lookup.map_err(|source| Error::Log { path: directory.clone(), source })?;
     let shards = shards(&instance)?;
-    let parts = Parts { log, directory, shards, index, lookup, witnesses, listen };
+    let parts = Parts { log, directory, shards, index, lookup, witnesses, authority, listen };
     let started = |address: SocketAddr| {
         let url = config.url.clone().unwrap_or_else(|| with_address(&config, address));
         let what = format!("{}, {}, at {url}", instance.origin(), count(size, "entry"));
@@ -98,6 +102,29 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         );
     };
     sealwax_server::serve(parts, &config, started).map_err(Error::Server)
+}
+
+/// The instance's authority, where it has one and the settings do not switch it off.
+fn authority(
+    instance: &Instance,
+    config: &Config,
+    passphrase: &PassphraseOptions,
+    world: &World,
+) -> Result<Option<sealwax_server::Authority>, Error> {
+    if !(config.authority.enabled || config.timestamps.enabled) || !instance.has_authority() {
+        return Ok(None);
+    }
+    let Authority { certificates, timestamps, issuer, log } =
+        instance.authority(config, passphrase, world)?;
+    Ok(Some(sealwax_server::Authority {
+        certificates,
+        timestamps,
+        issuer,
+        log,
+        log_directory: instance.ct_path(),
+        ledger: Arc::new(instance.ledger()?),
+        get: Arc::new(Http::new(ISSUER_PATIENCE).map_err(Error::Network)?),
+    }))
 }
 
 /// The settings: the file, and over it what was typed.
@@ -174,5 +201,7 @@ fn with_address(config: &Config, address: SocketAddr) -> String {
     Config { listen: address, ..config.clone() }.public_url()
 }
 
+/// How long an issuer may take to tell its keys.
+const ISSUER_PATIENCE: Duration = Duration::from_secs(10);
 /// The search index in the log's directory.
 pub(crate) const INDEX: &str = "index.db";

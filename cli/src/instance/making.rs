@@ -1,7 +1,5 @@
 //! Making an instance, or the log of one.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,12 +11,13 @@ use sealwax_transparency_log::{Log, LogKey};
 use sealwax_verify::{Policy, TrustedKey};
 
 use crate::error::Error;
-use crate::files::{self, io_error};
+use crate::files;
 use crate::key_files::{self, PassphraseOptions};
 use crate::world::World;
 
 use super::{
     INSTANCE_KEY_NAME, LOG, LOG_KEY, MARKER, POLICY, SIGNING_KEY, SIGNING_PUBLIC_KEY, TRUSTED_ROOT, VERSION,
+    authority,
 };
 
 /// How a new instance is made.
@@ -26,7 +25,7 @@ use super::{
 pub(crate) struct Blueprint {
     /// The log's origin; otherwise one is made from its key.
     pub(crate) origin: Option<String>,
-    /// The passphrase of the signing key, if it shall have one.
+    /// The passphrase of the signing key and of the authority's keys, if they shall have one.
     pub(crate) passphrase: Option<zeroize::Zeroizing<String>>,
     /// The URI of the signing key in a token, if it is in one.
     pub(crate) signing_key: Option<PathBuf>,
@@ -36,10 +35,7 @@ pub(crate) struct Blueprint {
 
 /// Fills an empty directory and gives the origin.
 pub(super) fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<String, Error> {
-    let private_dir = |path: &Path| {
-        DirBuilder::new().mode(0o700).create(path).map_err(|source| io_error("create", path, source))
-    };
-    private_dir(&dir.join("keys"))?;
+    authority::private_directory(&dir.join("keys"))?;
     let passphrase = blueprint.passphrase.as_ref().map(|passphrase| passphrase.as_str());
     let in_token = blueprint.signing_key.as_deref();
     let signing =
@@ -54,7 +50,8 @@ pub(super) fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<
         return Err(Error::Usage(what.to_owned()));
     }
     let origin = log.origin.clone();
-    let trusted_root = TrustedRoot { logs: vec![log], ..TrustedRoot::default() };
+    let authority = authority::build(dir, &origin, passphrase, world)?;
+    let trusted_root = TrustedRoot { logs: vec![log], ..authority };
     files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
     let trusted = TrustedKey { name: INSTANCE_KEY_NAME.to_owned(), key: signing.public_key().clone() };
     files::create_public(&dir.join(POLICY), &Policy::file_for(&[trusted]))?;

@@ -26,7 +26,7 @@ use crate::files::{self, io_error};
 use crate::key_files;
 use crate::world::World;
 
-use super::{Instance, LOG, MARKER, making, open_marker};
+use super::{Instance, LOG, MARKER, making, open_marker, rename};
 
 impl Instance {
     /// Closes the log for ever, and says so in the trusted root. Returns its size. Again it changes nothing.
@@ -154,14 +154,6 @@ impl Instance {
     fn next_path(&self) -> PathBuf {
         self.dir.join(NEXT)
     }
-}
-
-/// Moves a file or directory, durably in both places.
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to)
-        .and_then(|()| files::sync_parent(to))
-        .and_then(|()| files::sync_parent(from))
-        .map_err(|source| io_error("move", to, source))
 }
 
 const NEXT: &str = "next";

@@ -102,12 +102,17 @@ impl IntoResponse for Refusal {
 
 /// Answers with JSON that nobody keeps.
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
+    json_text(status, body.to_string())
+}
+
+/// Answers with a text of JSON that nobody keeps.
+pub(crate) fn json_text(status: StatusCode, body: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, NEVER),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (status, headers, body.to_string()).into_response()
+    (status, headers, body).into_response()
 }
 
 /// Hashes do not shrink; entries and JSON do.

@@ -1,5 +1,5 @@
 //! The log as C2SP tlog-tiles serves it: checkpoint, hash tiles and entry bundles. Earlier logs of the instance, which are
-//! frozen, are served the same way below `/shards/<origin>`.
+//! frozen, are served the same way below `/shards/<origin>`, and the record of certificates below `/ct`.
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -22,6 +22,25 @@ pub(super) fn shard_routes() -> Router<Site> {
     let shard =
         || Router::new().route("/checkpoint", get(shard_checkpoint)).route("/tile/{*path}", get(shard_tile));
     Router::new().nest("/shards/{origin}", shard().nest("/api/v2", shard()))
+}
+
+/// The same of the record of certificates.
+pub(super) fn ct_routes() -> Router<Site> {
+    let record =
+        || Router::new().route("/checkpoint", get(ct_checkpoint)).route("/tile/{*path}", get(ct_tile));
+    Router::new().nest("/ct", record())
+}
+
+async fn ct_checkpoint(State(site): State<Site>) -> Result<Response, Refusal> {
+    Ok(note(&record(&site)?))
+}
+
+async fn ct_tile(State(site): State<Site>, OriginalUri(uri): OriginalUri) -> Result<Response, Refusal> {
+    read(&record(&site)?, uri.path().strip_prefix("/ct").unwrap_or_default())
+}
+
+fn record(site: &Site) -> Result<LogView, Refusal> {
+    site.authority()?.record().map_err(|error| Refusal::internal(&error))
 }
 
 async fn checkpoint(State(site): State<Site>) -> Response {

@@ -1,0 +1,582 @@
+//! An instance's authority: who certifies identities, records that it did, and says when something was signed.
+//!
+//! ```text
+//! keys/ca-root.pem   certifies the two below; may be kept elsewhere once it has
+//! keys/ca.pem        certifies identities             authority/ca.pem      its chain
+//! keys/tsa.pem       makes time stamps                authority/tsa.pem     its chain
+//! keys/ct.pem        vouches for recorded certificates authority/ct.pub     its public half
+//! keys/issuer.pem    signs tokens for who was invited authority/issuer.pub  its public half
+//! keys/ct-log.pem    signs the record's checkpoints   ct/                   the record: a log of certificates
+//! authority/ledger.db  tokens and invitations that were exchanged
+//! authority/authority.json  version, and the origin of the instance when it was made
+//! ```
+//!
+//! An authority that is added, and a key that is replaced, are built whole in `new-authority/`, beside the part of the trusted
+//! root that speaks of them. Then the trusted root gets it, which ends the time of what it replaces, and each file is moved to
+//! its place. Wherever that is interrupted, the same command goes on, and until then the instance is opened for nothing else.
+
+use std::cell::OnceCell;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
+
+use sealwax_attestation::{AuthorityInstance, CtLogInstance, TrustedRoot};
+use sealwax_authority::{
+    CertificateAuthority, CertifiedKey, Name, OwnIssuer, Role, TimestampAuthority, Validity,
+};
+use sealwax_keys::{Certificate, EncryptedKey, KeyFile, KeyKind, PublicKey, SecretKey};
+use sealwax_server::Config;
+use sealwax_tlog::VerifierKey;
+use sealwax_transparency_log::{Directory, Guards, Log, LogKey, LogView};
+
+use crate::error::Error;
+use crate::files::{self, io_error};
+use crate::key_files::{self, PassphraseOptions};
+use crate::world::World;
+
+use super::ledger::Ledger;
+use super::{Instance, LOCK_TRIES, TRUSTED_ROOT, making, read_marker, rename};
+
+/// An instance's authority with its keys, ready to issue.
+pub(crate) struct Authority {
+    /// Certifies identities.
+    pub(crate) certificates: CertificateAuthority,
+    /// Makes time stamps.
+    pub(crate) timestamps: TimestampAuthority,
+    /// The issuer that the instance itself is: signs tokens for who was invited.
+    pub(crate) issuer: OwnIssuer,
+    /// Records what is certified, before it is.
+    pub(crate) log: Log,
+}
+
+/// A key of an authority that can be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    /// The one that certifies identities, and with it the root's, if that is wanted.
+    Ca { root: bool },
+    /// The one that vouches for recorded certificates.
+    Ct,
+    /// The one that makes time stamps.
+    Tsa,
+    /// The one that signs tokens.
+    Issuer,
+}
+
+impl Instance {
+    /// Whether the instance has an authority; those of earlier versions have none.
+    pub(crate) fn has_authority(&self) -> bool {
+        self.dir.join(MARKER).exists()
+    }
+
+    /// The issuer that the instance itself is, in tokens and certificates: where it is served, as the settings say, if that
+    /// is an `https` URL, else a name that nobody else has.
+    ///
+    /// # Errors
+    /// [`Error::NoAuthority`].
+    pub(crate) fn issuer(&self, config: &Config) -> Result<String, Error> {
+        match &config.url {
+            Some(url) if url.starts_with("https://") => Ok(url.trim_end_matches('/').to_owned()),
+            _ => Ok(format!("https://{}", self.authority_origin()?)),
+        }
+    }
+
+    /// Reads the authority's keys, with one passphrase for those that are encrypted, and opens its record for writing, under
+    /// the settings of the server.
+    ///
+    /// # Errors
+    /// [`Error::NoAuthority`], those of the keys and of the log.
+    pub(crate) fn authority(
+        &self,
+        config: &Config,
+        passphrase: &PassphraseOptions,
+        world: &World,
+    ) -> Result<Authority, Error> {
+        let issuer = self.issuer(config)?;
+        let keys = Keys { dir: &self.dir, passphrase, world, asked: OnceCell::new() };
+        let failed = |name: &str| {
+            let path = self.dir.join(name);
+            move |source| Error::Authority { path, source }
+        };
+        let certified =
+            |key, chain| CertifiedKey::new(self.chain(chain)?, keys.read(key)?).map_err(failed(chain));
+        let certificates = CertificateAuthority::new(certified(CA_KEY, CA_CHAIN)?, keys.read(CT_KEY)?);
+        let timestamps = TimestampAuthority::new(certified(TSA_KEY, TSA_CHAIN)?);
+        Ok(Authority {
+            certificates: certificates.map_err(failed(CA_CHAIN))?,
+            timestamps: timestamps.map_err(failed(TSA_CHAIN))?,
+            issuer: OwnIssuer::new(&issuer, keys.read(ISSUER_KEY)?).map_err(failed(ISSUER_KEY))?,
+            log: self.ct_log(config, world)?,
+        })
+    }
+
+    /// Opens the record of certificates for writing, waiting a while for another writer to finish. It is guarded as the log
+    /// is, but by no witness.
+    fn ct_log(&self, config: &Config, world: &World) -> Result<Log, Error> {
+        let guards = Guards { hold: false, ..self.guards(config)? };
+        self.open_log(&self.ct_path(), self.ct_log_key(world)?, guards, LOCK_TRIES, world)
+    }
+
+    /// Opens the record of certificates for reading.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub(crate) fn ct_view(&self, world: &World) -> Result<LogView, Error> {
+        let path = self.ct_path();
+        LogView::open(&path, self.ct_log_key(world)?.verifier()).map_err(|source| Error::Log { path, source })
+    }
+
+    /// Gives the key that verifies the record's checkpoints.
+    ///
+    /// # Errors
+    /// Those of reading the key.
+    pub(crate) fn ct_verifier(&self, world: &World) -> Result<VerifierKey, Error> {
+        Ok(self.ct_log_key(world)?.verifier().clone())
+    }
+
+    /// Reads the key of the record of certificates.
+    ///
+    /// # Errors
+    /// [`Error::NoAuthority`], and those of reading the key.
+    pub(crate) fn ct_log_key(&self, world: &World) -> Result<LogKey, Error> {
+        let path = self.dir.join(CT_LOG_KEY);
+        let key = key_files::read_own_secret(&path, &PassphraseOptions::default(), world)?;
+        LogKey::new(&ct_origin(&self.authority_origin()?), key).map_err(|source| Error::Log { path, source })
+    }
+
+    /// Where the record of certificates is.
+    pub(crate) fn ct_path(&self) -> PathBuf {
+        self.dir.join(CT)
+    }
+
+    /// The ledger of tokens and invitations.
+    ///
+    /// # Errors
+    /// [`Error::NoAuthority`], and those of the ledger.
+    pub(crate) fn ledger(&self) -> Result<Ledger, Error> {
+        self.authority_origin()?;
+        Ledger::open(&self.dir.join(LEDGER))
+    }
+
+    /// The chain that certifies identities, the root last.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(crate) fn ca_chain(&self) -> Result<Vec<Certificate>, Error> {
+        self.chain(CA_CHAIN)
+    }
+
+    /// The chain that certifies time stamps, the root last.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(crate) fn tsa_chain(&self) -> Result<Vec<Certificate>, Error> {
+        self.chain(TSA_CHAIN)
+    }
+
+    /// The key that vouches for recorded certificates.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(crate) fn ct_key(&self) -> Result<PublicKey, Error> {
+        key_files::read_public(&self.dir.join(CT_PUBLIC_KEY))
+    }
+
+    /// The key that signs tokens for who was invited.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(crate) fn issuer_key(&self) -> Result<PublicKey, Error> {
+        key_files::read_public(&self.dir.join(ISSUER_PUBLIC_KEY))
+    }
+
+    /// The authority's public files, which are a part of a backup.
+    pub(crate) fn authority_files(&self) -> Vec<PathBuf> {
+        let names = [MARKER, CA_CHAIN, TSA_CHAIN, CT_PUBLIC_KEY, ISSUER_PUBLIC_KEY];
+        names.iter().map(|name| self.dir.join(name)).collect()
+    }
+
+    /// Gives an instance of an earlier version an authority, or finishes doing so.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where it has one.
+    pub(crate) fn create_authority(&self, passphrase: Option<&str>, world: &World) -> Result<(), Error> {
+        let staged = self.dir.join(STAGED);
+        if !staged.exists() {
+            if self.has_authority() {
+                return Err(Error::Exists { path: self.dir.join(MARKER) });
+            }
+            files::create_directory(&staged, world.now(), |dir| {
+                private_directory(&dir.join(KEYS))?;
+                let part = build(dir, &self.origin, passphrase, world)?;
+                files::create_public(&dir.join(TRUSTED_ROOT), &part.to_json())
+            })?;
+        }
+        self.finish_authority(world.now())
+    }
+
+    /// Replaces a key of the authority, or finishes doing so. What the old one vouched for stays believed for its time.
+    ///
+    /// The new key is one that `in_token` names, or is made; `root_key` is where the root's key is, if not in the instance.
+    ///
+    /// # Errors
+    /// [`Error::Log`] where a server runs, and those of keys and certificates.
+    pub(crate) fn replace_key(
+        &self,
+        what: Replaced,
+        in_token: Option<&Path>,
+        root_key: Option<&Path>,
+        passphrase: &PassphraseOptions,
+        world: &World,
+    ) -> Result<(), Error> {
+        // A server would go on with the old key, whose time is about to end.
+        let path = self.ct_path();
+        let _held = Directory::writer(&path, |_| false).map_err(|source| Error::Log { path, source })?;
+        let staged = self.dir.join(STAGED);
+        if staged.exists() {
+            return self.finish_authority(world.now());
+        }
+        let keys = Keys { dir: &self.dir, passphrase, world, asked: OnceCell::new() };
+        files::create_directory(&staged, world.now(), |dir| {
+            private_directory(&dir.join(KEYS))?;
+            private_directory(&dir.join(AUTHORITY))?;
+            let part = self.build_replacement(dir, what, in_token, root_key, &keys)?;
+            files::create_public(&dir.join(TRUSTED_ROOT), &part.to_json())
+        })?;
+        self.finish_authority(world.now())
+    }
+
+    fn build_replacement(
+        &self,
+        dir: &Path,
+        what: Replaced,
+        in_token: Option<&Path>,
+        root_key: Option<&Path>,
+        keys: &Keys<'_>,
+    ) -> Result<TrustedRoot, Error> {
+        // Encrypted as the one that it replaces.
+        let old = self.dir.join(what.key());
+        let secret = keys.encrypted(&old)?.map(|_| keys.passphrase(&old)).transpose()?;
+        let origin = self.authority_origin()?;
+        let passphrase = secret.as_ref().map(|secret| secret.as_str());
+        let maker = Maker { dir, origin: &origin, passphrase, in_token, world: keys.world };
+        let root = || {
+            let own = self.dir.join(ROOT_KEY);
+            let path = root_key.unwrap_or(&own);
+            let certificate = self.ca_chain()?.pop();
+            // One that the person names may be in a token.
+            let key = match root_key.and_then(key_files::token_uri) {
+                Some(_) => key_files::read_secret(path, keys.passphrase, keys.world)?,
+                None => keys.read_at(path)?,
+            };
+            CertifiedKey::new(certificate.into_iter().collect(), key)
+                .map_err(|source| Error::Authority { path: path.to_owned(), source })
+        };
+        let mut part = TrustedRoot::default();
+        match what {
+            Replaced::Ca { root: true } => {
+                part.certificate_authorities.push(maker.certified(Role::Identities, &maker.root()?)?);
+            }
+            Replaced::Ca { root: false } => {
+                part.certificate_authorities.push(maker.certified(Role::Identities, &root()?)?);
+            }
+            Replaced::Tsa => part.timestamp_authorities.push(maker.certified(Role::Timestamps, &root()?)?),
+            Replaced::Ct => part.ct_logs.push(maker.ct_key()?),
+            Replaced::Issuer => maker.issuer()?,
+        }
+        Ok(part)
+    }
+
+    /// Whether an authority, or a key of it, waits to be put in its place.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.dir.join(STAGED).exists()
+    }
+
+    /// Puts what is staged in its place: done is what has gone.
+    fn finish_authority(&self, now: Timestamp) -> Result<(), Error> {
+        let staged = self.dir.join(STAGED);
+        let part = staged.join(TRUSTED_ROOT);
+        // Gone is the last step, after which only the directory is left.
+        if part.exists() {
+            let mut root = self.trusted_root()?;
+            if merge(&mut root, &super::read_trusted_root(&part)?, now) {
+                files::replace_public(&self.trusted_root_path(), &root.to_json())?;
+            }
+            if staged.join(CT).exists() {
+                rename(&staged.join(CT), &self.ct_path())?;
+            }
+            for folder in [KEYS, AUTHORITY] {
+                let (from, to) = (staged.join(folder), self.dir.join(folder));
+                if !to.exists() {
+                    private_directory(&to)?;
+                }
+                for name in names(&from)? {
+                    rename(&from.join(&name), &to.join(&name))?;
+                }
+            }
+            fs::remove_file(&part).map_err(|source| io_error("remove", &part, source))?;
+        }
+        fs::remove_dir_all(&staged).map_err(|source| io_error("remove", &staged, source))
+    }
+
+    /// The origin that the instance had when its authority was made, which stays the authority's name.
+    ///
+    /// # Errors
+    /// [`Error::NoAuthority`] where it has none.
+    fn authority_origin(&self) -> Result<String, Error> {
+        let path = self.dir.join(MARKER);
+        if !path.exists() {
+            return Err(Error::NoAuthority { path: self.dir.clone() });
+        }
+        let text = files::read_capped(&path, 65_536)?;
+        read_marker(&text).map_err(|error| Error::BadInstance { path, reason: error.to_string() })
+    }
+
+    fn chain(&self, name: &str) -> Result<Vec<Certificate>, Error> {
+        key_files::read_certificates(&self.dir.join(name))
+    }
+}
+
+impl Replaced {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Ca { .. } => CA_KEY,
+            Self::Ct => CT_KEY,
+            Self::Tsa => TSA_KEY,
+            Self::Issuer => ISSUER_KEY,
+        }
+    }
+}
+
+/// Adds to a trusted root what is not there, and ends the time of what it replaces; `false` where it was all there.
+fn merge(root: &mut TrustedRoot, part: &TrustedRoot, now: Timestamp) -> bool {
+    let now = whole_seconds(now);
+    // What was certified a moment ago is signed with until its certificate ends.
+    let last_use = now.checked_add(LONGEST_LIFE).unwrap_or(now);
+    let mut changed = false;
+    let authorities = [
+        (&mut root.certificate_authorities, &part.certificate_authorities, last_use),
+        (&mut root.timestamp_authorities, &part.timestamp_authorities, now),
+    ];
+    for (list, new, end) in authorities {
+        for one in new
+            .iter()
+            .filter(|one| list.iter().all(|old| old.chain != one.chain))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            list.iter_mut()
+                .filter(|old| old.valid_until.is_none())
+                .for_each(|old| old.valid_until = Some(end));
+            list.push(one);
+            changed = true;
+        }
+    }
+    let list = &mut root.ct_logs;
+    for one in part
+        .ct_logs
+        .iter()
+        .filter(|one| list.iter().all(|old| old.key != one.key))
+        .cloned()
+        .collect::<Vec<_>>()
+    {
+        list.iter_mut().filter(|old| old.valid_until.is_none()).for_each(|old| old.valid_until = Some(now));
+        list.push(one);
+        changed = true;
+    }
+    changed
+}
+
+/// Fills the `keys/` that is there, `authority/` and `ct/` of a directory, and gives what a trusted root says of them.
+pub(super) fn build(
+    dir: &Path,
+    origin: &str,
+    passphrase: Option<&str>,
+    world: &World,
+) -> Result<TrustedRoot, Error> {
+    private_directory(&dir.join(AUTHORITY))?;
+    let maker = Maker { dir, origin, passphrase, in_token: None, world };
+    let root = maker.root()?;
+    let part = TrustedRoot {
+        certificate_authorities: vec![maker.certified(Role::Identities, &root)?],
+        timestamp_authorities: vec![maker.certified(Role::Timestamps, &root)?],
+        ct_logs: vec![maker.ct_key()?],
+        ..TrustedRoot::default()
+    };
+    maker.issuer()?;
+    making::create_log(&dir.join(CT_LOG_KEY), &dir.join(CT), Some(&ct_origin(origin)), None, world)?;
+    Ledger::create(&dir.join(LEDGER))?;
+    making::create_marker(&dir.join(MARKER), origin)?;
+    Ok(part)
+}
+
+/// Makes keys of an authority and writes them with what is public of them.
+struct Maker<'a> {
+    dir: &'a Path,
+    origin: &'a str,
+    passphrase: Option<&'a str>,
+    /// The URI of the one key to be made, if it is in a token.
+    in_token: Option<&'a Path>,
+    world: &'a World,
+}
+
+impl Maker<'_> {
+    fn root(&self) -> Result<CertifiedKey, Error> {
+        let key = self.new_key(ROOT_KEY, KeyKind::P384)?;
+        let name = format!("root {}", short(key.public_key()));
+        CertifiedKey::new_root(key, self.name(&name), self.validity(ROOT_YEARS)?)
+            .map_err(self.failed(ROOT_KEY))
+    }
+
+    /// Makes a key that the root certifies for a role.
+    fn certified(&self, role: Role, root: &CertifiedKey) -> Result<AuthorityInstance, Error> {
+        let (key_path, chain_path, what, route) = match role {
+            Role::Identities => (CA_KEY, CA_CHAIN, "identities", ""),
+            Role::Timestamps => (TSA_KEY, TSA_CHAIN, "time stamps", "/api/v1/timestamp"),
+        };
+        let key = self.new_key(key_path, KeyKind::P256)?;
+        let failed = || self.failed(chain_path);
+        let name = format!("{what} {}", short(key.public_key()));
+        let end = root.chain().first().map_or(0, Certificate::not_after);
+        let mut validity = self.validity(YEARS)?;
+        validity.not_after = validity.not_after.min(Timestamp::from_second(end).unwrap_or(Timestamp::MAX));
+        let chain = root.certify(role, key.public_key(), self.name(&name), validity).map_err(failed())?;
+        let certified = CertifiedKey::new(chain, key).map_err(failed())?;
+        files::create_public(&self.dir.join(chain_path), &certified.chain_pem())?;
+        certified
+            .authority_instance(&format!("https://{}{route}", self.origin), Some(self.origin))
+            .map_err(failed())
+    }
+
+    fn ct_key(&self) -> Result<CtLogInstance, Error> {
+        let secret = self.new_key(CT_KEY, KeyKind::P256)?;
+        let key = secret.public_key();
+        files::create_public(&self.dir.join(CT_PUBLIC_KEY), &key.to_pem())?;
+        Ok(CtLogInstance {
+            base_url: format!("https://{}/{CT}", self.origin),
+            key: key.spki_der().to_vec(),
+            key_details: key.scheme().key_details().to_owned(),
+            log_id: key.fingerprint().to_vec(),
+            valid_from: whole_seconds(self.world.now()),
+            valid_until: None,
+            operator: Some(self.origin.to_owned()),
+        })
+    }
+
+    fn issuer(&self) -> Result<(), Error> {
+        let key = self.new_key(ISSUER_KEY, KeyKind::P256)?;
+        files::create_public(&self.dir.join(ISSUER_PUBLIC_KEY), &key.public_key().to_pem())
+    }
+
+    fn new_key(&self, name: &str, kind: KeyKind) -> Result<SecretKey, Error> {
+        key_files::create_own_secret(&self.dir.join(name), kind, self.in_token, self.passphrase, self.world)
+    }
+
+    /// Whoever reads a certificate sees whose instance this is. A subject has room for 64 characters.
+    fn name<'a>(&'a self, common_name: &'a str) -> Name<'a> {
+        Name { organization: self.origin.get(..64).unwrap_or(self.origin), common_name }
+    }
+
+    fn validity(&self, years: i64) -> Result<Validity, Error> {
+        let not_before = whole_seconds(self.world.now());
+        let not_after = not_before.checked_add(SignedDuration::from_hours(years.saturating_mul(8_766)));
+        let not_after = not_after.map_err(|_| Error::Usage("the clock is wrong".to_owned()))?;
+        Ok(Validity { not_before, not_after })
+    }
+
+    fn failed(&self, name: &str) -> impl FnOnce(sealwax_authority::Error) -> Error {
+        let path = self.dir.join(name);
+        move |source| Error::Authority { path, source }
+    }
+}
+
+/// Keys that may be encrypted, all with one passphrase, which is asked for once.
+struct Keys<'a> {
+    dir: &'a Path,
+    passphrase: &'a PassphraseOptions,
+    world: &'a World,
+    asked: OnceCell<Zeroizing<String>>,
+}
+
+impl Keys<'_> {
+    fn read(&self, name: &str) -> Result<SecretKey, Error> {
+        self.read_at(&self.dir.join(name))
+    }
+
+    fn read_at(&self, path: &Path) -> Result<SecretKey, Error> {
+        let failed = |source| Error::Key { path: path.to_owned(), source };
+        match self.encrypted(path)? {
+            Some(key) => key.decrypt(&self.passphrase(path)?).map_err(failed),
+            None => key_files::read_own_secret(path, self.passphrase, self.world),
+        }
+    }
+
+    /// The key of a file, if it is there in encrypted form.
+    fn encrypted(&self, path: &Path) -> Result<Option<EncryptedKey>, Error> {
+        Ok(match KeyFile::parse(&key_files::read_private_text(path)?) {
+            Ok(KeyFile::Encrypted(key)) => Some(key),
+            // What is wrong with it, if it is not a key in a token, is said by who reads it.
+            Ok(KeyFile::Plain(_)) | Err(_) => None,
+        })
+    }
+
+    fn passphrase(&self, path: &Path) -> Result<Zeroizing<String>, Error> {
+        if let Some(known) = self.asked.get() {
+            return Ok(known.clone());
+        }
+        let passphrase = self.passphrase.get(self.world, path)?;
+        Ok(self.asked.get_or_init(|| passphrase).clone())
+    }
+}
+
+/// The origin of the record's checkpoints.
+fn ct_origin(origin: &str) -> String {
+    format!("{CT}.{origin}")
+}
+
+fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, Error> {
+    let failed = |source| io_error("read", folder, source);
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect()
+}
+
+/// A directory that only its owner can enter.
+pub(super) fn private_directory(path: &Path) -> Result<(), Error> {
+    DirBuilder::new().mode(0o700).create(path).map_err(|source| io_error("create", path, source))
+}
+
+/// Whole seconds, which certificates and every reader of RFC 3339 take, and never later than now.
+fn whole_seconds(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second().saturating_sub(1)).unwrap_or(Timestamp::MIN)
+}
+
+/// Enough of a key's fingerprint to tell two authorities of one instance apart.
+fn short(key: &PublicKey) -> String {
+    let fingerprint = hex::encode(key.fingerprint());
+    fingerprint.get(..8).unwrap_or(&fingerprint).to_owned()
+}
+
+const KEYS: &str = "keys";
+const AUTHORITY: &str = "authority";
+const STAGED: &str = "new-authority";
+const MARKER: &str = "authority/authority.json";
+const LEDGER: &str = "authority/ledger.db";
+const ROOT_KEY: &str = "keys/ca-root.pem";
+const CA_KEY: &str = "keys/ca.pem";
+const CA_CHAIN: &str = "authority/ca.pem";
+const TSA_KEY: &str = "keys/tsa.pem";
+const TSA_CHAIN: &str = "authority/tsa.pem";
+const CT_KEY: &str = "keys/ct.pem";
+const CT_PUBLIC_KEY: &str = "authority/ct.pub";
+const ISSUER_KEY: &str = "keys/issuer.pem";
+const ISSUER_PUBLIC_KEY: &str = "authority/issuer.pub";
+const CT_LOG_KEY: &str = "keys/ct-log.pem";
+/// The record of certificates, its place in an instance and in a backup, and the first label of its origin.
+pub(crate) const CT: &str = "ct";
+/// How long authorities live. What they signed is believed for ever; they sign for that long.
+const ROOT_YEARS: i64 = 20;
+const YEARS: i64 = 10;
+/// The longest life of a certificate for an identity.
+const LONGEST_LIFE: SignedDuration = SignedDuration::from_mins(10);
