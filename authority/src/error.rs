@@ -47,12 +47,6 @@ pub enum Error {
         /// What was expected.
         what: &'static str,
     },
-    /// An authority's answer that is none to what it was asked.
-    #[error("{what}")]
-    Answer {
-        /// What is wrong with it.
-        what: String,
-    },
     /// What was to be written has a length or form that DER does not take.
     #[error("cannot encode {what}")]
     Encode {
@@ -65,19 +59,11 @@ pub enum Error {
         /// What the log said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An issuer that cannot be believed as it is described.
-    #[error("unfit issuer {url:?}: {what}")]
-    UnfitIssuer {
-        /// The URL that was given for it.
-        url: String,
-        /// What is unfit.
-        what: &'static str,
-    },
-    /// A template that is none.
-    #[error("unfit template {template:?}: names of claims stand in braces, and no other braces do")]
-    UnfitTemplate {
-        /// The template.
-        template: String,
+    /// An authority's answer that is none to what it was asked.
+    #[error("{what}")]
+    Answer {
+        /// What is wrong with it.
+        what: String,
     },
     /// An issuer that cannot be believed as it is described.
     #[error("unfit issuer {url:?}: {what}")]
