@@ -145,6 +145,11 @@ fn c04_a_replaced_key_stays_in_the_trusted_root_until_its_end() {
     let before = trusted_root(&sandbox);
     let keys = ["ca-root", "ca", "tsa", "ct", "issuer"].map(key);
     sandbox.run(["authority", "rotate", "tsa", "--root"]).fails(2, "rotate ca");
+    // A server would go on with the old key after its time.
+    let server = Server::serve(&sandbox);
+    sandbox.run(["authority", "rotate", "ca"]).fails(3, "another process");
+    drop(server);
+    assert_eq!(trusted_root(&sandbox).certificate_authorities.len(), 1);
     for what in ["ca", "tsa", "ct", "issuer"] {
         sandbox.ok(["authority", "rotate", what]);
     }
