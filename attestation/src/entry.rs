@@ -55,6 +55,39 @@ impl EntryKind {
     const ALL: [Self; 2] = [Self::HashedRekord, Self::Dsse];
 }
 
+/// What an entry in a bundle is: its kind and version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EntryFormat {
+    /// `hashedrekord` 0.0.2 of a Rekor v2 log: [`HashedRekord`].
+    #[default]
+    HashedRekord002,
+    /// `hashedrekord` 0.0.1 of a Rekor v1 log, as all below: [`RekorV1`](crate::RekorV1).
+    HashedRekord001,
+    /// `dsse` 0.0.1.
+    Dsse001,
+    /// `intoto` 0.0.2.
+    Intoto002,
+}
+
+impl EntryFormat {
+    /// Gives kind and version as they are written.
+    pub fn kind_version(self) -> (&'static str, &'static str) {
+        match self {
+            Self::HashedRekord002 => ("hashedrekord", "0.0.2"),
+            Self::HashedRekord001 => ("hashedrekord", "0.0.1"),
+            Self::Dsse001 => ("dsse", "0.0.1"),
+            Self::Intoto002 => ("intoto", "0.0.2"),
+        }
+    }
+
+    /// Whether such entries are those of a Rekor v1 log, which promises inclusion and says when.
+    pub fn is_rekor_v1(self) -> bool {
+        self != Self::HashedRekord002
+    }
+
+    const ALL: [Self; 4] = [Self::HashedRekord002, Self::HashedRekord001, Self::Dsse001, Self::Intoto002];
+}
+
 /// The key or certificate that a log entry names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verifier {
@@ -186,14 +219,28 @@ pub(crate) fn scheme(json: Json<'_>) -> Result<Scheme, Error> {
 /// A log's answer for one entry, as a bundle carries it: `TransparencyLogEntry` of the Sigstore formats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransparencyLogEntry {
+    /// What the entry is.
+    pub format: EntryFormat,
     /// The entry's position in the log, from 0.
     pub log_index: u64,
-    /// The log's key id; 32 bytes for a Rekor v2 log.
+    /// The log's key id; 32 bytes for a Rekor log.
     pub log_id: Vec<u8>,
+    /// What a Rekor v1 log promised; always `None` for a Rekor v2 log.
+    pub promise: Option<InclusionPromise>,
     /// The inclusion proof and the checkpoint it leads to.
     pub inclusion_proof: InclusionProof,
-    /// The bytes that were logged, as the log gave them: only ever compared with what is rebuilt.
+    /// The bytes that were logged, as the log gave them: only ever compared with what is rebuilt, or, from a Rekor v1 log,
+    /// field by field.
     pub canonicalized_body: Vec<u8>,
+}
+
+/// A Rekor v1 log's promise to include an entry, and its word for when it took it ("signed entry timestamp").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InclusionPromise {
+    /// When the log took the entry, in seconds since 1970 UTC.
+    pub integrated_time: u64,
+    /// The log's signature over entry, index, log and time.
+    pub signature: Vec<u8>,
 }
 
 /// An inclusion proof (RFC 6962 section 2.1.1) and the checkpoint that signs its root.
@@ -207,19 +254,25 @@ pub struct InclusionProof {
     pub tree_size: u64,
     /// Sibling hashes from the leaf up.
     pub hashes: Vec<[u8; 32]>,
-    /// The signed checkpoint, a C2SP note.
+    /// The signed checkpoint, a C2SP note. Empty only where a Rekor v1 log gave none, which no verifier takes.
     pub checkpoint: String,
 }
 
 impl TransparencyLogEntry {
-    /// Gives the entry as the JSON value of a bundle, which holds none but `hashedrekord` entries.
+    /// Gives the entry as the JSON value of a bundle.
     pub fn to_json(&self) -> Value {
-        self.to_json_as(EntryKind::HashedRekord)
+        let mut value = self.to_json_as(self.format.kind_version());
+        if let (Some(promise), Some(object)) = (&self.promise, value.as_object_mut()) {
+            object.insert("integratedTime".to_owned(), promise.integrated_time.to_string().into());
+            let signed = json!({"signedEntryTimestamp": STANDARD.encode(&promise.signature)});
+            object.insert("inclusionPromise".to_owned(), signed);
+        }
+        value
     }
 
     /// Gives the entry as a Rekor v2 server answers a submission: with its kind, and with the two fields that say nothing.
     pub fn to_answer(&self, kind: EntryKind) -> Value {
-        let mut answer = self.to_json_as(kind);
+        let mut answer = self.to_json_as((kind.name(), VERSION));
         if let Some(object) = answer.as_object_mut() {
             object.insert("integratedTime".to_owned(), Value::from("0"));
             object.insert("inclusionPromise".to_owned(), Value::Null);
@@ -227,13 +280,13 @@ impl TransparencyLogEntry {
         answer
     }
 
-    fn to_json_as(&self, kind: EntryKind) -> Value {
+    fn to_json_as(&self, (kind, version): (&str, &str)) -> Value {
         let proof = &self.inclusion_proof;
         let hashes: Vec<String> = proof.hashes.iter().map(|hash| STANDARD.encode(hash)).collect();
         json!({
             "logIndex": self.log_index.to_string(),
             "logId": {"keyId": STANDARD.encode(&self.log_id)},
-            "kindVersion": {"kind": kind.name(), "version": VERSION},
+            "kindVersion": {"kind": kind, "version": version},
             "inclusionProof": {
                 "logIndex": proof.log_index.to_string(),
                 "rootHash": STANDARD.encode(proof.root_hash),
@@ -248,18 +301,18 @@ impl TransparencyLogEntry {
     /// Reads an entry of a bundle.
     ///
     /// # Errors
-    /// [`Error::EntryKind`] for anything but `hashedrekord` 0.0.2; [`Error::Unsupported`] where it carries a time or a
-    /// promise, which such an entry never has and which nothing would check; shape errors otherwise.
+    /// [`Error::EntryKind`] for anything but an [`EntryFormat`]; [`Error::UnprovenTime`] for a time without the promise that
+    /// signs it; [`Error::Unsupported`] where an entry of a Rekor v2 log carries a promise, which such an entry never has;
+    /// shape errors otherwise.
     pub fn from_json(json: Json<'_>) -> Result<Self, Error> {
         let mut object = json.object()?;
-        object.take("kindVersion", |value| {
+        let format = object.take("kindVersion", |value| {
             let mut value = value.object()?;
             let kind = value.take("kind", Json::name)?;
             let version = value.take("version", Json::name)?;
             value.finish()?;
-            // A bundle's envelope is never checked against an entry of the other kind.
-            let known = (EntryKind::HashedRekord.name(), VERSION) == (&kind, &version);
-            if known { Ok(()) } else { Err(unknown_kind(&kind, &version)) }
+            let known = EntryFormat::ALL.into_iter().find(|known| known.kind_version() == (&kind, &version));
+            known.ok_or_else(|| unknown_kind(&kind, &version))
         })?;
         let log_index = object.take_optional("logIndex", Json::int64)?.unwrap_or(0);
         let log_id = object.take("logId", |value| {
@@ -267,41 +320,54 @@ impl TransparencyLogEntry {
             let key_id = value.take("keyId", Json::base64)?;
             value.finish().map(|()| key_id)
         })?;
-        refuse_promise(&mut object)?;
-        let inclusion_proof = object.take("inclusionProof", inclusion_proof)?;
+        let promise = inclusion_promise(&mut object, format)?;
+        let inclusion_proof = object.take("inclusionProof", |value| inclusion_proof(value, format))?;
         let canonicalized_body = object.take("canonicalizedBody", Json::base64)?;
         object.finish()?;
-        Ok(Self { log_index, log_id, inclusion_proof, canonicalized_body })
+        Ok(Self { format, log_index, log_id, promise, inclusion_proof, canonicalized_body })
     }
 }
 
-/// Rekor v2 writes time zero and no promise; any other value would be an unchecked claim.
-fn refuse_promise(object: &mut Object<'_>) -> Result<(), Error> {
-    let time = object.take_optional("integratedTime", Json::int64)?.unwrap_or(0);
-    if time != 0 {
-        let (path, found) = ("integratedTime".to_owned(), time.to_string());
-        return Err(Error::Unsupported { path, what: "time without proof", found });
+/// Rekor v2 writes time zero and no promise; any other value would be a claim that nothing signs (attack M01).
+fn inclusion_promise(
+    object: &mut Object<'_>,
+    format: EntryFormat,
+) -> Result<Option<InclusionPromise>, Error> {
+    let integrated_time = object.take_optional("integratedTime", Json::int64)?.unwrap_or(0);
+    let signature = object.take_optional("inclusionPromise", |promise| {
+        let mut promise = promise.object()?;
+        let signature = promise.take("signedEntryTimestamp", Json::base64)?;
+        promise.finish().map(|()| signature)
+    })?;
+    match signature {
+        None if integrated_time == 0 => Ok(None),
+        None => Err(Error::UnprovenTime(integrated_time)),
+        Some(_) if !format.is_rekor_v1() => {
+            let (path, found) = ("inclusionPromise".to_owned(), format.kind_version().1.to_owned());
+            Err(Error::Unsupported { path, what: "inclusion promise for a version", found })
+        }
+        Some(signature) => Ok(Some(InclusionPromise { integrated_time, signature })),
     }
-    if object.take_optional("inclusionPromise", |promise| promise.object().map(|_| ()))?.is_some() {
-        let (path, found) = ("inclusionPromise".to_owned(), EntryKind::HashedRekord.name().to_owned());
-        return Err(Error::Unsupported { path, what: "inclusion promise for a kind", found });
-    }
-    Ok(())
 }
 
-fn inclusion_proof(json: Json<'_>) -> Result<InclusionProof, Error> {
+fn inclusion_proof(json: Json<'_>, format: EntryFormat) -> Result<InclusionProof, Error> {
     let mut object = json.object()?;
     let log_index = object.take_optional("logIndex", Json::int64)?.unwrap_or(0);
     let root_hash = object.take("rootHash", hash)?;
     let tree_size = object.take("treeSize", Json::int64)?;
     let hashes =
         object.take_optional("hashes", |list| list.list(MAX_PROOF_HASHES, hash))?.unwrap_or_default();
-    let checkpoint = object.take("checkpoint", |value| {
+    let checkpoint = object.take_optional("checkpoint", |value| {
         let mut value = value.object()?;
         let envelope = value.take("envelope", Json::string)?.into_owned();
         value.finish().map(|()| envelope)
     })?;
     object.finish()?;
+    let checkpoint = match checkpoint {
+        None if format.is_rekor_v1() => String::new(),
+        None => return Err(Error::Missing { path: "checkpoint".to_owned() }),
+        Some(checkpoint) => checkpoint,
+    };
     Ok(InclusionProof { log_index, root_hash, tree_size, hashes, checkpoint })
 }
 
@@ -321,6 +387,7 @@ impl From<&PublicKey> for Verifier {
     }
 }
 
+/// The version of the entries that a log takes here.
 const VERSION: &str = "0.0.2";
 
 /// A path in a tree of at most 2^63 leaves.

@@ -74,6 +74,9 @@ pub enum Error {
         /// The entry's version.
         version: String,
     },
+    /// A log entry says when it was made, and nothing signs that.
+    #[error("the log entry claims the time {0} without the promise that would sign it")]
+    UnprovenTime(u64),
     /// A value that is well formed and that this version does not support.
     #[error("{path}: unsupported {what} {found:?}")]
     Unsupported {

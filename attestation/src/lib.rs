@@ -14,17 +14,21 @@ pub mod json;
 mod logged;
 #[cfg(test)]
 mod mutations;
+mod rekor_v1;
 mod signing_config;
 mod statement;
 mod submission;
 mod trusted_root;
 
-pub use bundle::{Bundle, VerificationMaterial};
+pub use bundle::{Bundle, BundleVersion, Content, MessageSignature, VerificationMaterial};
 pub use client_trust_config::ClientTrustConfig;
-pub use entry::{EntryKind, HashedRekord, InclusionProof, TransparencyLogEntry, Verifier};
+pub use entry::{
+    EntryFormat, EntryKind, HashedRekord, InclusionPromise, InclusionProof, TransparencyLogEntry, Verifier,
+};
 pub use envelope::{Envelope, IN_TOTO_PAYLOAD_TYPE, pae};
 pub use error::Error;
 pub use logged::{DsseEntry, DsseSignature, LoggedEntry};
+pub use rekor_v1::RekorV1;
 pub use signing_config::{Chosen, Selector, Service, SigningConfig};
 pub use statement::{PredicateVersion, Statement};
 pub use submission::{DsseSubmission, Submission};

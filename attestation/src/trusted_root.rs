@@ -59,6 +59,18 @@ pub struct AuthorityInstance {
     pub operator: Option<String>,
 }
 
+impl AuthorityInstance {
+    /// Gives what people know it by: its common name, else its organization, else where it is asked.
+    pub fn name(&self) -> &str {
+        [&self.common_name, &self.organization].into_iter().find(|name| !name.is_empty()).unwrap_or(&self.uri)
+    }
+
+    /// Whether what it signed at `time` is believed; both ends are inclusive.
+    pub fn is_valid_at(&self, time: Timestamp) -> bool {
+        within(time, self.valid_from, self.valid_until)
+    }
+}
+
 /// A certificate-transparency log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CtLogInstance {
@@ -76,6 +88,13 @@ pub struct CtLogInstance {
     pub valid_until: Option<Timestamp>,
     /// Who runs it, where it is said.
     pub operator: Option<String>,
+}
+
+impl CtLogInstance {
+    /// Whether what it signed at `time` is believed; both ends are inclusive.
+    pub fn is_valid_at(&self, time: Timestamp) -> bool {
+        within(time, self.valid_from, self.valid_until)
+    }
 }
 
 /// One transparency log.
@@ -102,6 +121,11 @@ impl LogInstance {
     pub fn new(origin: String, key: PublicKey, valid_from: Timestamp) -> Result<Self, Error> {
         let log_id = verifier_key(&origin, &key)?.log_id().to_vec();
         Ok(Self { origin, key, log_id, valid_from, valid_until: None })
+    }
+
+    /// Whether what it signed at `time` is believed; both ends are inclusive.
+    pub fn is_valid_at(&self, time: Timestamp) -> bool {
+        within(time, self.valid_from, self.valid_until)
     }
 
     /// Gives the key that verifies the log's checkpoints.
@@ -282,6 +306,7 @@ fn ct_log(json: Json<'_>) -> Result<CtLogInstance, Error> {
         value.finish().map(|()| (key, details, start, end))
     })?;
     let log_id = object.take("logId", key_id)?;
+    object.take_optional("checkpointKeyId", key_id)?;
     let operator = object.take_optional("operator", text)?;
     object.finish()?;
     Ok(CtLogInstance { base_url, key, key_details, log_id, valid_from, valid_until, operator })
@@ -291,6 +316,10 @@ fn raw_bytes(json: Json<'_>) -> Result<Vec<u8>, Error> {
     let mut object = json.object()?;
     let bytes = object.take("rawBytes", Json::base64)?;
     object.finish().map(|()| bytes)
+}
+
+fn within(time: Timestamp, start: Timestamp, end: Option<Timestamp>) -> bool {
+    time >= start && end.is_none_or(|end| time <= end)
 }
 
 /// Refuses a log that is listed twice: with two times of validity it would be unclear which one holds.

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use sealwax_attestation::{
-    Bundle, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, InclusionProof, LogInstance, Statement,
-    TransparencyLogEntry, TrustedRoot, VerificationMaterial, Verifier, pae,
+    Bundle, Content, EntryFormat, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, InclusionProof, LogInstance,
+    Statement, TransparencyLogEntry, TrustedRoot, VerificationMaterial, Verifier, pae,
 };
 use sealwax_keys::{KeyKind, SecretKey};
 use sealwax_model::{HashOptions, hash_model};
@@ -178,8 +178,10 @@ fn sign_and_log(model: &Path, trust: &Path) -> [PathBuf; 3] {
     let checkpoint = Checkpoint { origin: log.origin.clone(), size: 1, root, extensions: Vec::new() };
     let checkpoint = String::from_utf8(checkpoint.sign(&log_key).unwrap().to_bytes()).unwrap();
     let entry = TransparencyLogEntry {
+        format: EntryFormat::HashedRekord002,
         log_index: 0,
         log_id: log.log_id.clone(),
+        promise: None,
         inclusion_proof: InclusionProof {
             log_index: 0,
             root_hash: *root.as_bytes(),
@@ -191,7 +193,7 @@ fn sign_and_log(model: &Path, trust: &Path) -> [PathBuf; 3] {
     };
     let hint = key.public_key().oms_hint();
     let material = VerificationMaterial::PublicKey { hint, key: None };
-    let bundle = Bundle { material, log_entries: vec![entry], timestamps: Vec::new(), envelope };
+    let bundle = Bundle { log_entries: vec![entry], ..Bundle::new(material, Content::Envelope(envelope)) };
 
     let paths = [model.join("model.sig"), trust.join("signing.pub"), trust.join("trusted_root.json")];
     let texts = [

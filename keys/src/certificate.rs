@@ -11,6 +11,7 @@
 //! keys that [`PublicKey::from_spki_der`] refuses.
 
 mod extensions;
+mod precertificate;
 
 use std::fmt;
 
@@ -26,6 +27,7 @@ use crate::signature_algorithm::SignatureAlgorithm;
 use extensions::Extensions;
 
 pub use extensions::{BasicConstraints, Extension, KeyUsage, SubjectName};
+pub use precertificate::Precertificate;
 
 /// A certificate.
 #[derive(Clone)]
@@ -201,6 +203,25 @@ impl Certificate {
     /// A verifier must refuse a certificate for which this is not empty (RFC 5280 section 4.2).
     pub fn unknown_critical_extensions(&self) -> Vec<String> {
         self.extensions.unknown_critical.clone()
+    }
+
+    /// Gives the text of an extension whose value is a DER UTF8String; `None` where there is no such extension.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] for any other value.
+    pub fn text_extension(&self, oid: &str) -> Result<Option<String>> {
+        self.extension(oid).map(|found| extensions::utf8(found.value, "certificate extension")).transpose()
+    }
+
+    /// Gives the certificate as logs of certificates saw it, with what they answered; `None` where it holds no answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] where the extension that holds the answers is not an octet string.
+    pub fn precertificate(&self) -> Result<Option<Precertificate>> {
+        let answers = self.extension(precertificate::ANSWERS);
+        answers.map(|found| Precertificate::of(&self.tbs, found.value)).transpose()
     }
 
     /// Checks that the certificate is signed by a key.

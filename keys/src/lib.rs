@@ -27,7 +27,7 @@ mod scheme;
 mod secret_key;
 mod signature_algorithm;
 
-pub use certificate::{BasicConstraints, Certificate, Extension, KeyUsage, SubjectName};
+pub use certificate::{BasicConstraints, Certificate, Extension, KeyUsage, Precertificate, SubjectName};
 pub use error::{Error, Result};
 pub use key_file::{EncryptedKey, KeyFile};
 pub use public_key::PublicKey;

@@ -90,6 +90,26 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// Opens a checkpoint of a Rekor v1 log. Its origin has the number of a tree behind the name that signs, and that name
+    /// may have a port: `rekor.sigstore.dev - 1193050959916656506`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`]; [`Error::Origin`] where the origin is not the key's name with a number.
+    pub fn open_rekor_v1(note: &[u8], key: &VerifierKey) -> Result<Checkpoint, Error> {
+        let parsed = SignedNote::parse(note)?;
+        let checkpoint = Checkpoint::parse(parsed.text())?;
+        let origin = || Error::Origin { expected: key.name().to_owned(), found: checkpoint.origin.clone() };
+        let (name, tree) = checkpoint.origin.split_once(" - ").ok_or_else(origin)?;
+        let (host, port) = name.split_once(':').map_or((name, None), |(host, port)| (host, Some(port)));
+        if host != key.name() || decimal(tree).is_none() || port.is_some_and(|port| decimal(port).is_none()) {
+            return Err(origin());
+        }
+        // The identifier of such a key does not depend on the name.
+        parsed.verify(&[VerifierKey::from_ecdsa(name, key.public_key())?])?;
+        Ok(checkpoint)
+    }
+
     fn check(&self) -> Result<(), Error> {
         let malformed = |reason| Err(Error::Checkpoint { reason });
         let lines = || std::iter::once(&self.origin).chain(&self.extensions);

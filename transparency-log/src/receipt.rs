@@ -1,6 +1,6 @@
 //! What goes into a log and what comes back.
 
-use sealwax_attestation::{InclusionProof, TransparencyLogEntry};
+use sealwax_attestation::{EntryFormat, InclusionProof, TransparencyLogEntry};
 use sealwax_tlog::{Hash, VerifierKey};
 
 use crate::error::{Error, Result};
@@ -57,8 +57,10 @@ impl Receipt {
         let checkpoint = String::from_utf8(self.checkpoint.clone())
             .map_err(|_| Error::damaged(CHECKPOINT, "a checkpoint that is not text"))?;
         Ok(TransparencyLogEntry {
+            format: EntryFormat::HashedRekord002,
             log_index: self.index,
             log_id: log.log_id().to_vec(),
+            promise: None,
             inclusion_proof: InclusionProof {
                 log_index: self.index,
                 root_hash: *self.root.as_bytes(),

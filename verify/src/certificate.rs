@@ -1,15 +1,18 @@
-//! A certificate chain of a private certificate authority, as OpenSSF Model Signing carries it: leaf first, then whatever
-//! the signer added; trust starts only at the caller's anchors.
+//! Certificate chains: of a private certificate authority, as OpenSSF Model Signing carries them, and of the short-lived
+//! certificates of a Sigstore authority. Leaf first, then whatever the signer added; trust starts only at the caller's anchors.
 //!
 //! Not a general RFC 5280 validator. It is narrow on purpose: what it does not understand (any unknown critical extension,
 //! name constraints among them) is refused, so nothing needs interpreting. Sources: RFC 5280 section 6.1; OMS v1.0,
-//! certificate method. Why not a library: `docs/decisions/0003-certificate-chains.md`.
+//! certificate method; Fulcio's certificate specification. Why not a library: `docs/decisions/0003-certificate-chains.md`;
+//! chains of identities are checked by one as well (0010).
 
 use jiff::Timestamp;
 
+use sealwax_attestation::AuthorityInstance;
 use sealwax_keys::Certificate;
 
 use crate::rejection::CertificateProblem;
+use crate::times::{ProvenTime, Times};
 use crate::{Rejection, Signer};
 
 /// What the time at which a chain is valid rests on.
@@ -19,6 +22,8 @@ pub enum TimeSource {
     Clock,
     /// The caller's own knowledge of when the signature was made.
     Caller,
+    /// The word of somebody whom the trusted root lists; the chain is valid at every time that was proven.
+    Proven,
 }
 
 /// A valid chain; made only by [`check`].
@@ -32,10 +37,6 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn leaf(&self) -> &Certificate {
-        &self.leaf
-    }
-
     pub(crate) fn into_signer(self) -> Signer {
         Signer::Certificate {
             subject: self.leaf.subject(),
@@ -48,40 +49,156 @@ impl Chain {
     }
 }
 
-/// Checks the leaf, and finds a path from it to an anchor, all at one time.
+/// Checks the leaf, and finds a path from it to an anchor, all at one time, and every certificate of the path must be valid
+/// then (attacks C01, C03).
 ///
-/// A bundle of this kind proves no time, so the time is the caller's or else the verifier's clock, and every certificate of
-/// the path must be valid then (attacks C01, C03).
+/// The time is the caller's; else every one that was proven, in turn; else the verifier's clock.
 pub(crate) fn check(
-    certificates: &[Vec<u8>],
+    leaf: Certificate,
+    others: &[Vec<u8>],
     anchors: &[Certificate],
     signed_at: Option<Timestamp>,
+    times: &Times,
     now: Timestamp,
 ) -> Result<Chain, Rejection> {
-    let (valid_at, time_source) = match signed_at {
-        Some(time) => (time, TimeSource::Caller),
-        None => (now, TimeSource::Clock),
+    let proven: Vec<Timestamp> = times.all().iter().map(ProvenTime::time).collect();
+    let (all, time_source) = match (signed_at, proven.as_slice()) {
+        (Some(time), _) => (vec![time], TimeSource::Caller),
+        (None, []) => (vec![now], TimeSource::Clock),
+        (None, _) => (proven, TimeSource::Proven),
     };
-    let (first, rest) = match certificates {
-        [first, rest @ ..] => (first, rest),
-        [] => {
-            let (subject, problem) = ("certificate chain".to_owned(), CertificateProblem::NoChain);
-            return Err(Rejection::Certificate { subject, problem });
+    let others = readable(others);
+    let mut path = Path::default();
+    let mut valid_at = now;
+    for at in all {
+        check_leaf(&leaf, anchors, at).map_err(|problem| rejection(&leaf, problem))?;
+        path = find(&leaf, &others, anchors, at)?;
+        valid_at = at;
+    }
+    let anchor = path.last().map(|anchor| anchor.subject()).unwrap_or_default();
+    Ok(Chain { leaf, anchor, valid_at, time_source, _made_here: () })
+}
+
+/// A valid chain from a short-lived certificate to an authority that issues them; made only by [`check_identity`].
+#[derive(Debug)]
+pub(crate) struct IdentityChain {
+    leaf: Certificate,
+    issuer: Certificate,
+    authority: String,
+    _made_here: (),
+}
+
+impl IdentityChain {
+    pub(crate) fn leaf(&self) -> &Certificate {
+        &self.leaf
+    }
+
+    /// The certificate whose key signed the leaf.
+    pub(crate) fn issuer(&self) -> &Certificate {
+        &self.issuer
+    }
+
+    /// The authority's name in the trusted root.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
+/// Checks a short-lived certificate at every proven time: an authority that the trusted root lists for that time, a path to its
+/// anchor, and every certificate of the path valid then (attacks C01 to C04, C18).
+pub(crate) fn check_identity(
+    leaf: Certificate,
+    others: &[Vec<u8>],
+    authorities: &[AuthorityInstance],
+    times: &Times,
+) -> Result<IdentityChain, Rejection> {
+    let others = readable(others);
+    let mut found = None;
+    for proven in times.demand()? {
+        let at = proven.time();
+        let mut nearest = rejection(&leaf, CertificateProblem::NoChain);
+        let mut retired = None;
+        let mut path = None;
+        for authority in authorities {
+            match path_to(&leaf, &others, authority, at) {
+                Ok(found) if authority.is_valid_at(at) => path = path.or(Some((authority, found))),
+                Ok(_) => retired = Some(authority.name().to_owned()),
+                // What another authority says of a certificate that it did not issue says less.
+                Err(problem) if says_more(&nearest) => drop(problem),
+                Err(problem) => nearest = problem,
+            }
         }
+        let Some((authority, mut path)) = path else {
+            return Err(retired.map_or(nearest, |authority| Rejection::AuthorityRetired { authority, at }));
+        };
+        found = path.drain(..1).next().map(|issuer| (issuer, authority.name().to_owned()));
+    }
+    let (issuer, authority) = found.ok_or_else(|| rejection(&leaf, CertificateProblem::NoChain))?;
+    Ok(IdentityChain { leaf, issuer, authority, _made_here: () })
+}
+
+fn says_more(rejection: &Rejection) -> bool {
+    !matches!(rejection, Rejection::Certificate { problem: CertificateProblem::NoChain, .. })
+}
+
+/// Finds the path from a leaf to the anchor of one authority, whose other certificates may lie between.
+fn path_to(
+    leaf: &Certificate,
+    others: &[Certificate],
+    authority: &AuthorityInstance,
+    at: Timestamp,
+) -> Result<Path, Rejection> {
+    let mut between = readable(&authority.chain);
+    let anchor: Vec<Certificate> = between.pop().into_iter().collect();
+    between.extend(others.iter().cloned());
+    check_leaf(leaf, &anchor, at).map_err(|problem| rejection(leaf, problem))?;
+    if leaf.basic_constraints().is_some_and(|constraints| constraints.ca) {
+        let what = "the signing certificate is a certificate authority";
+        return Err(rejection(leaf, CertificateProblem::LeafIsAuthority(what)));
+    }
+    find(leaf, &between, &anchor, at)
+}
+
+/// Reads the leaf of a chain for an identity. One that brings its own root is refused even though that would change nothing: no
+/// honest signer sends it (attack C02).
+pub(crate) fn identity_leaf(certificates: &[Vec<u8>]) -> Result<(Certificate, &[Vec<u8>]), Rejection> {
+    let (leaf, others) = leaf(certificates)?;
+    match readable(others).iter().find(|other| other.subject_der() == other.issuer_der()) {
+        Some(root) => Err(rejection(root, CertificateProblem::RootInBundle)),
+        None => Ok((leaf, others)),
+    }
+}
+
+/// Issuers from the leaf's own up to the anchor.
+type Path = Vec<Certificate>;
+
+fn find(
+    leaf: &Certificate,
+    others: &[Certificate],
+    anchors: &[Certificate],
+    at: Timestamp,
+) -> Result<Path, Rejection> {
+    let mut search = Search { others, anchors, at, checks_left: MAX_SIGNATURE_CHECKS };
+    let path = search.path_above(leaf, 0);
+    path.map_err(|nearest| nearest.unwrap_or_else(|| rejection(leaf, CertificateProblem::NoChain)))
+}
+
+/// The others only propose a path; one that cannot be read proposes none.
+fn readable(certificates: &[Vec<u8>]) -> Vec<Certificate> {
+    certificates.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
+}
+
+/// Reads the leaf of a chain; the rest stays for the search.
+pub(crate) fn leaf(certificates: &[Vec<u8>]) -> Result<(Certificate, &[Vec<u8>]), Rejection> {
+    let Some((first, rest)) = certificates.split_first() else {
+        let (subject, problem) = ("certificate chain".to_owned(), CertificateProblem::NoChain);
+        return Err(Rejection::Certificate { subject, problem });
     };
     let leaf = Certificate::from_der(first).map_err(|error| Rejection::Certificate {
         subject: "signing certificate".to_owned(),
         problem: CertificateProblem::Malformed(error.to_string()),
     })?;
-    // The others only propose a path; one that cannot be read proposes none.
-    let others: Vec<Certificate> = rest.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
-    check_leaf(&leaf, anchors, valid_at).map_err(|problem| rejection(&leaf, problem))?;
-    let mut search = Search { others: &others, anchors, at: valid_at, checks_left: MAX_SIGNATURE_CHECKS };
-    let found = search.anchor_above(&leaf, 0);
-    let anchor = found
-        .map_err(|nearest| nearest.unwrap_or_else(|| rejection(&leaf, CertificateProblem::NoChain)))?
-        .subject();
-    Ok(Chain { leaf, anchor, valid_at, time_source, _made_here: () })
+    Ok((leaf, rest))
 }
 
 fn check_leaf(leaf: &Certificate, anchors: &[Certificate], at: Timestamp) -> Result<(), CertificateProblem> {
@@ -134,15 +251,11 @@ struct Search<'a> {
     checks_left: u32,
 }
 
-impl<'a> Search<'a> {
-    /// Finds the anchor above `certificate`, which has `below` authorities under it on the path.
+impl Search<'_> {
+    /// Finds the issuers above `certificate`, which has `below` authorities under it on the path, up to an anchor.
     ///
     /// On failure, gives what is wrong with an issuer that would otherwise have fitted, or nothing where there was none.
-    fn anchor_above(
-        &mut self,
-        certificate: &Certificate,
-        below: u32,
-    ) -> Result<&'a Certificate, Option<Rejection>> {
+    fn path_above(&mut self, certificate: &Certificate, below: u32) -> Result<Path, Option<Rejection>> {
         let mut nearest = None;
         if below >= MAX_AUTHORITIES {
             return Err(nearest);
@@ -159,10 +272,10 @@ impl<'a> Search<'a> {
             }
             let usable = check_common(issuer, self.at).map_err(|problem| Some(rejection(issuer, problem)));
             let found = usable.and_then(|()| {
-                if is_anchor { Ok(issuer) } else { self.anchor_above(issuer, below.saturating_add(1)) }
+                if is_anchor { Ok(Path::new()) } else { self.path_above(issuer, below.saturating_add(1)) }
             });
             match found {
-                Ok(anchor) => return Ok(anchor),
+                Ok(above) => return Ok(std::iter::once(issuer.clone()).chain(above).collect()),
                 Err(problem) => nearest = problem.or(nearest),
             }
         }

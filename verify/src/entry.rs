@@ -1,24 +1,37 @@
 //! The log entry rebuilt from the bundle's own parts. What the bundle says was logged is only compared.
+//!
+//! The body of an entry in a Rekor v1 log cannot be rebuilt byte for byte, because it holds a hash of a text that was once
+//! submitted and is kept nowhere. There, everything that binds the signature is compared field by field, and the leaf is the
+//! body that came: `docs/decisions/0010-two-verifiers.md`.
 
-use sealwax_attestation::{Bundle, HashedRekord, TransparencyLogEntry};
+use sealwax_attestation::{
+    Bundle, Content, EntryFormat, HashedRekord, RekorV1, TransparencyLogEntry, Verifier,
+};
+use sealwax_keys::{HashAlgorithm, Scheme};
 use sealwax_tlog::Hash;
 
 use crate::Rejection;
+use crate::artifact::Artifact;
 use crate::signature::{Form, Signed};
-use crate::signer::Allowed;
+use crate::signer::Candidate;
 
 /// Proof that every log entry of a bundle is the entry of its signature; made only by [`rebuild`].
 #[derive(Debug)]
 pub(crate) struct Rebuilt<'a> {
     entries: &'a [TransparencyLogEntry],
-    leaf: Option<Hash>,
+    leaves: Vec<Hash>,
     _made_here: (),
 }
 
 impl<'a> Rebuilt<'a> {
-    /// The entries, and the leaf hash that they share, computed from the rebuilt body.
-    pub(crate) fn into_parts(self) -> (&'a [TransparencyLogEntry], Option<Hash>) {
-        (self.entries, self.leaf)
+    /// The entries, each about the bundle's signature.
+    pub(crate) fn entries(&self) -> &'a [TransparencyLogEntry] {
+        self.entries
+    }
+
+    /// The entries, each with its leaf hash.
+    pub(crate) fn leaves(&self) -> impl ExactSizeIterator<Item = (&'a TransparencyLogEntry, Hash)> {
+        self.entries.iter().zip(self.leaves.iter().copied())
     }
 }
 
@@ -26,21 +39,71 @@ impl<'a> Rebuilt<'a> {
 /// asks for a log: an entry of something else is never honest (attacks T01, T02, T03).
 pub(crate) fn rebuild<'a>(
     bundle: &'a Bundle,
-    allowed: &Allowed,
+    candidate: &Candidate<'_>,
     signed: &Signed,
+    artifact: Option<&Artifact>,
 ) -> Result<Rebuilt<'a>, Rejection> {
     let entries = bundle.log_entries.as_slice();
-    let leaf = match (entries, signed.form()) {
-        ([], _) => None,
-        (_, Form::ModelSigningV0) => return Err(Rejection::LogEntryMismatch),
-        (entries, Form::Dsse(scheme)) => {
-            let rebuilt = HashedRekord::for_envelope(&bundle.envelope, scheme, allowed.verifier().clone());
-            let body = rebuilt.to_body()?;
-            if entries.iter().any(|entry| entry.canonicalized_body != body) {
-                return Err(Rejection::LogEntryMismatch);
-            }
-            Some(Hash::leaf(&body))
+    let scheme = match signed.form() {
+        Form::Dsse(scheme) | Form::Message(scheme) => scheme,
+        Form::ModelSigningV0 if entries.is_empty() => {
+            return Ok(Rebuilt { entries, leaves: Vec::new(), _made_here: () });
         }
+        Form::ModelSigningV0 => return Err(Rejection::LogEntryMismatch),
     };
-    Ok(Rebuilt { entries, leaf, _made_here: () })
+    let parts = Parts { content: &bundle.content, scheme, verifier: candidate.verifier(), artifact };
+    let leaves = entries.iter().map(|entry| match entry.format {
+        EntryFormat::HashedRekord002 => parts.leaf(entry),
+        _ => parts.leaf_of_rekor_v1(entry),
+    });
+    Ok(Rebuilt { entries, leaves: leaves.collect::<Result<_, _>>()?, _made_here: () })
+}
+
+/// What an entry is rebuilt from.
+struct Parts<'a> {
+    content: &'a Content,
+    scheme: Scheme,
+    verifier: &'a Verifier,
+    artifact: Option<&'a Artifact>,
+}
+
+impl Parts<'_> {
+    fn leaf(&self, entry: &TransparencyLogEntry) -> Result<Hash, Rejection> {
+        let verifier = self.verifier.clone();
+        let rebuilt = match self.content {
+            Content::Envelope(envelope) => HashedRekord::for_envelope(envelope, self.scheme, verifier),
+            Content::Message(message) => {
+                let (scheme, signature) = (self.scheme, message.signature.clone());
+                let digest = self.artifact_digest(scheme.hash())?.clone();
+                HashedRekord { scheme, digest, signature, verifier }
+            }
+        };
+        let body = rebuilt.to_body()?;
+        if entry.canonicalized_body == body {
+            Ok(Hash::leaf(&body))
+        } else {
+            Err(Rejection::LogEntryMismatch)
+        }
+    }
+
+    fn leaf_of_rekor_v1(&self, entry: &TransparencyLogEntry) -> Result<Hash, Rejection> {
+        let logged = RekorV1::from_body(entry.format, &entry.canonicalized_body)?;
+        let (hash, digest) = &logged.digest;
+        let same = match (self.content, entry.format) {
+            (Content::Envelope(envelope), EntryFormat::Dsse001 | EntryFormat::Intoto002) => {
+                hash.digest(&envelope.payload) == *digest
+                    && logged.payload_type.as_ref().is_none_or(|kind| *kind == envelope.payload_type)
+            }
+            (Content::Message(_), EntryFormat::HashedRekord001) => self.artifact_digest(*hash)? == digest,
+            _ => false,
+        };
+        if same && logged.signature == self.content.signature() && logged.verifier == *self.verifier {
+            return Ok(Hash::leaf(&entry.canonicalized_body));
+        }
+        Err(Rejection::LogEntryMismatch)
+    }
+
+    fn artifact_digest(&self, hash: HashAlgorithm) -> Result<&Vec<u8>, Rejection> {
+        self.artifact.ok_or(Rejection::LogEntryMismatch)?.digest(hash)
+    }
 }

@@ -4,13 +4,14 @@ use sealwax_attestation::Statement;
 use sealwax_model::{Hashed, is_git_path};
 
 use crate::signature::Form;
-use crate::{Authentic, Included, LogProof, Rejection, Signer};
+use crate::{Authentic, Included, LogProof, ProvenTime, Rejection, Signer};
 
 /// A model that is what its signer signed: every check of the bundle and of the files held.
 #[derive(Debug)]
 pub struct VerifiedModel {
     statement: Statement,
     signer: Signer,
+    times: Vec<ProvenTime>,
     form: Form,
     included: Option<Included>,
     unchecked: Vec<String>,
@@ -40,8 +41,9 @@ impl Authentic {
         Ok(VerifiedModel {
             form: self.signed.form(),
             statement: self.statement.into_statement(),
-            signer: self.signer.signer().clone(),
-            included: match self.log {
+            signer: self.proven.signer.signer().clone(),
+            times: self.proven.times.all().to_vec(),
+            included: match self.proven.log {
                 LogProof::Included(included) => Some(included),
                 LogProof::Waived => None,
             },
@@ -61,6 +63,11 @@ impl VerifiedModel {
     /// Who signed it.
     pub fn signer(&self) -> &Signer {
         &self.signer
+    }
+
+    /// Times at which the signature existed, as somebody whom the trusted root lists says; empty where nobody does.
+    pub fn times(&self) -> &[ProvenTime] {
+        &self.times
     }
 
     /// What exactly the signature covers.

@@ -6,7 +6,14 @@
 //! {"version":1,"signers":[{"name":"release key","publicKey":"-----BEGIN PUBLIC KEY-----\n…"}],"log":"required"}
 //! ```
 //!
-//! with an optional `"witnesses"`, a C2SP tlog-policy text. Unknown fields are errors, because a misspelt demand that is
+//! or, in place of `"signers"`, identities, any one of which is enough:
+//!
+//! ```json
+//! {"version":1,"identities":[{"issuer":"https://accounts.example","identity":"alice@example.com",
+//!  "claims":{"source-repository":"https://example.com/model"}}],"log":"required"}
+//! ```
+//!
+//! where `"identityRegex"` may stand for `"identity"`. Both take an optional `"witnesses"`, a C2SP tlog-policy text. Unknown fields are errors, because a misspelt demand that is
 //! ignored is a demand that is dropped (attack I02).
 
 use jiff::Timestamp;
@@ -16,6 +23,8 @@ use sealwax_attestation::json::{Json, Limits, parse};
 use sealwax_keys::{Certificate, PublicKey};
 use sealwax_model::ModelPath;
 use sealwax_tlog::WitnessPolicy;
+
+use crate::identity::{Claim, IdentityRule, NamePattern, NameRule};
 
 /// What must hold before a model is trusted.
 #[derive(Clone, Debug)]
@@ -41,6 +50,8 @@ pub enum Signers {
         /// When the caller knows the signature to have been made; `None` means that only the verifier's clock is proven.
         signed_at: Option<Timestamp>,
     },
+    /// Identity mode: somebody whom an authority of the trusted root certified, and whom one of these rules allows.
+    Identities(Vec<IdentityRule>),
 }
 
 /// A key that the verifier trusts, by a name of its own.
@@ -86,6 +97,9 @@ pub enum PolicyError {
     /// The witnesses' policy cannot be read.
     #[error("witnesses: {0}")]
     Witnesses(sealwax_tlog::Error),
+    /// A rule for identities cannot be read.
+    #[error("{0}")]
+    Identity(String),
     /// A policy that would accept nobody, or somebody twice.
     #[error("{0}")]
     Signers(&'static str),
@@ -105,14 +119,21 @@ impl Policy {
         if version != VERSION {
             return Err(PolicyError::Version(version));
         }
-        let signers = object.take("signers", |list| {
+        let identities =
+            object.take_optional("identities", |list| list.list(MAX_SIGNERS, written_identity))?;
+        let read_signers = |list: Json<'_>| {
             list.list(MAX_SIGNERS, |signer| {
                 let mut signer = signer.object()?;
                 let name = signer.take("name", Json::string)?.into_owned();
                 let pem = signer.take("publicKey", Json::string)?.into_owned();
                 signer.finish().map(|()| (name, pem))
             })
-        })?;
+        };
+        // Either the one or the other: the mode is the policy's, and never the bundle's choice.
+        let signers = match identities {
+            None => Written::Keys(object.take("signers", read_signers)?),
+            Some(identities) => Written::Identities(identities),
+        };
         object.take("log", |value| match value.string()?.as_ref() {
             "required" => Ok(()),
             other => {
@@ -123,12 +144,8 @@ impl Policy {
         let witnesses = object.take_optional("witnesses", Json::string)?;
         let witnesses = witnesses.map(|text| WitnessPolicy::parse(&text)).transpose();
         object.finish()?;
-        let keys = signers.into_iter().map(|(name, pem)| match PublicKey::from_pem(pem.as_bytes()) {
-            Ok(key) => Ok(TrustedKey { name, key }),
-            Err(source) => Err(PolicyError::Key { name, source }),
-        });
         let policy = Self {
-            signers: Signers::Keys(keys.collect::<Result<_, _>>()?),
+            signers: signers.read()?,
             log: LogRequirement::Required { witnesses: witnesses.map_err(PolicyError::Witnesses)? },
             ignored: Vec::new(),
         };
@@ -145,10 +162,77 @@ impl Policy {
     }
 }
 
+/// The signers as the file has them, before their keys and names are read.
+enum Written {
+    Keys(Vec<(String, String)>),
+    Identities(Vec<WrittenIdentity>),
+}
+
+struct WrittenIdentity {
+    issuer: String,
+    name: Option<String>,
+    pattern: Option<String>,
+    claims: Vec<(String, String)>,
+}
+
+fn written_identity(json: Json<'_>) -> Result<WrittenIdentity, sealwax_attestation::Error> {
+    let text = |value: Json<'_>| value.string().map(std::borrow::Cow::into_owned);
+    let mut object = json.object()?;
+    let issuer = object.take("issuer", text)?;
+    let name = object.take_optional("identity", text)?;
+    let pattern = object.take_optional("identityRegex", text)?;
+    let claims = object.take_optional("claims", |value| {
+        let claims = value.object()?.rest().into_iter();
+        claims.map(|(name, value)| Ok((name.into_owned(), text(value)?))).collect()
+    })?;
+    object.finish()?;
+    Ok(WrittenIdentity { issuer, name, pattern, claims: claims.unwrap_or_default() })
+}
+
+impl Written {
+    fn read(self) -> Result<Signers, PolicyError> {
+        match self {
+            Self::Keys(keys) => {
+                let keys = keys.into_iter().map(|(name, pem)| match PublicKey::from_pem(pem.as_bytes()) {
+                    Ok(key) => Ok(TrustedKey { name, key }),
+                    Err(source) => Err(PolicyError::Key { name, source }),
+                });
+                keys.collect::<Result<_, _>>().map(Signers::Keys)
+            }
+            Self::Identities(identities) => identities
+                .into_iter()
+                .map(WrittenIdentity::read)
+                .collect::<Result<_, _>>()
+                .map(Signers::Identities),
+        }
+    }
+}
+
+impl WrittenIdentity {
+    fn read(self) -> Result<IdentityRule, PolicyError> {
+        let refused = |why: &str| Err(PolicyError::Identity(why.to_owned()));
+        let name = match (self.name, self.pattern) {
+            (Some(name), None) => NameRule::exactly(&name)?,
+            (None, Some(pattern)) => NameRule::Pattern(NamePattern::new(&pattern)?),
+            _ => return refused("an identity has either \"identity\" or \"identityRegex\""),
+        };
+        if self.issuer.is_empty() {
+            return refused("an identity's issuer is empty");
+        }
+        let claims = self.claims.into_iter().map(|(name, value)| match Claim::from_name(&name) {
+            Some(claim) => Ok((claim, value)),
+            None => Err(PolicyError::Identity(format!("there is no claim {name:?}"))),
+        });
+        Ok(IdentityRule { issuer: self.issuer, name, claims: claims.collect::<Result<_, _>>()? })
+    }
+}
+
 impl Signers {
     /// Refuses a demand that demands nothing.
     fn check(&self) -> Result<(), PolicyError> {
         match self {
+            Self::Identities(rules) if rules.is_empty() => Err(PolicyError::Signers("no identity is named")),
+            Self::Identities(_) => Ok(()),
             Self::Keys(keys) if keys.is_empty() => Err(PolicyError::Signers("no signer is named")),
             Self::Keys(keys) => {
                 let twice = |(index, trusted): (usize, &TrustedKey)| {
@@ -190,6 +274,50 @@ mod tests {
     fn x04_refuses_an_empty_policy() {
         let empty = Policy::file_for(&[]);
         assert!(matches!(Policy::from_json(empty.as_bytes()), Err(PolicyError::Signers(_))));
+    }
+
+    fn with_identities(identities: &str) -> Result<Policy, PolicyError> {
+        Policy::from_json(format!(r#"{{"version":1,"identities":{identities},"log":"required"}}"#).as_bytes())
+    }
+
+    #[test]
+    fn identities_are_read() {
+        let text = r#"[{"issuer":"https://i","identity":"a@b","claims":{"build-trigger":"push"}},
+            {"issuer":"https://j","identityRegex":"https://x/.*"}]"#;
+        let Signers::Identities(rules) = with_identities(text).unwrap().signers else { panic!() };
+        assert_eq!(rules.len(), 2);
+        assert_eq!(rules[0].issuer, "https://i");
+        assert!(
+            matches!(&rules[0].name, NameRule::Exactly(sealwax_keys::SubjectName::Email(name)) if name == "a@b")
+        );
+        assert_eq!(rules[0].claims[0].0.name(), "build-trigger");
+        assert!(matches!(rules[1].name, NameRule::Pattern(_)));
+    }
+
+    #[test]
+    fn i02_refuses_identities_that_say_too_little_or_something_else() {
+        for bad in [
+            r#"[{"identity":"a@b"}]"#,
+            r#"[{"issuer":"https://i"}]"#,
+            r#"[{"issuer":"","identity":"a@b"}]"#,
+            r#"[{"issuer":"https://i","identity":""}]"#,
+            r#"[{"issuer":"https://i","identity":"a@b","identityRegex":".*"}]"#,
+            r#"[{"issuer":"https://i","identityRegex":""}]"#,
+            r#"[{"issuer":"https://i","identityRegex":"("}]"#,
+            r#"[{"issuer":"https://i","identity":"a@b","subject":"c"}]"#,
+            r#"[{"issuer":"https://i","identity":"a@b","claims":{"repository":"c"}}]"#,
+            r#"[{"issuer":"https://i","identity":"a@b","claims":{"build-trigger":null}}]"#,
+        ] {
+            assert!(with_identities(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn x04_refuses_a_policy_without_identities_and_one_of_two_modes() {
+        assert!(matches!(with_identities("[]"), Err(PolicyError::Signers(_))));
+        let both = Policy::file_for(&[trusted("one")])
+            .replace("\"version\"", "\"identities\": [{\"issuer\":\"i\",\"identity\":\"n\"}], \"version\"");
+        assert!(matches!(Policy::from_json(both.as_bytes()), Err(PolicyError::Malformed(_))));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use sealwax_attestation::Error as Malformed;
 use sealwax_model::Difference;
 
+use crate::identity::{Claim, Identity};
+
 /// Why a model is not trusted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,6 +92,116 @@ pub enum Rejection {
         /// The log's origin.
         origin: String,
     },
+    /// The checkpoint is missing.
+    #[error("no checkpoint signs the root of the inclusion proof")]
+    CheckpointMissing,
+    /// The log was retired before the entry was made.
+    #[error("log {origin:?} is not trusted at {time}, the time of the entry")]
+    LogRetired {
+        /// The log's origin.
+        origin: String,
+        /// The proven time.
+        time: Timestamp,
+    },
+    /// The log's promise of inclusion does not verify.
+    #[error("the inclusion promise of log {origin:?} is not signed by it for this entry and this time")]
+    InclusionPromise {
+        /// The log's origin.
+        origin: String,
+    },
+    /// Nobody whom the trusted root lists says when the signature was made.
+    #[error(
+        "nothing proves when the signature was made{}",
+        .reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default()
+    )]
+    NoProvenTime {
+        /// Why a time stamp that is there proves nothing.
+        reason: Option<String>,
+    },
+    /// A time stamp is over something else than the signature.
+    #[error("a time stamp is not over this signature")]
+    TimestampOtherBytes,
+    /// A time stamp was signed outside its authority's time.
+    #[error(
+        "a time stamp{} lies outside the validity of the authority that signed it",
+        .time.map(|time| format!(" of {time}")).unwrap_or_default()
+    )]
+    TimestampOutsideAuthority {
+        /// The time stamp's time, where it is the trusted root that does not cover it.
+        time: Option<Timestamp>,
+    },
+    /// A proven time is later than the verifier's clock.
+    #[error("{time}, the time of the signature, lies in the future: it is {now}")]
+    TimeInFuture {
+        /// The proven time.
+        time: Timestamp,
+        /// The verifier's clock.
+        now: Timestamp,
+    },
+    /// The certificate authority was not trusted at the time of the signature.
+    #[error("the certificate authority {authority:?} is not trusted at {at}, the time of the signature")]
+    AuthorityRetired {
+        /// Its name in the trusted root.
+        authority: String,
+        /// The proven time.
+        at: Timestamp,
+    },
+    /// No listed log of certificates vouches for the signing certificate.
+    #[error("the signing certificate is not publicly known: {problem}")]
+    CertificateLog {
+        /// What is wrong with the log timestamps in it.
+        problem: &'static str,
+    },
+    /// An identity certificate without exactly one name.
+    #[error("the signing certificate has {0} names, expected exactly one")]
+    SubjectNames(usize),
+    /// The name is of a kind that identities do not have, or empty.
+    #[error("the signing certificate's name is no identity: it is a {0}, or empty")]
+    SubjectKind(&'static str),
+    /// What the certificate says about the identity cannot be read in one way.
+    #[error("the signing certificate contradicts itself: {0}")]
+    IssuerExtension(&'static str),
+    /// Another issuer than those that the policy allows.
+    #[error("signed by {found}: no allowed identity has that issuer")]
+    IssuerNotAllowed {
+        /// The identity that was found.
+        found: Box<Identity>,
+    },
+    /// Another name than those that the policy allows.
+    #[error("signed by {found}: that is not an allowed identity")]
+    IdentityNotAllowed {
+        /// The identity that was found.
+        found: Box<Identity>,
+    },
+    /// The identity is allowed, a claim about it not.
+    #[error(
+        "signed by {found}, whose {} is {}",
+        .claim.name(),
+        .value.as_ref().map_or("not stated".to_owned(), |value| format!("\"{}\"", value.escape_default()))
+    )]
+    ClaimNotAllowed {
+        /// The identity that was found.
+        found: Box<Identity>,
+        /// The claim.
+        claim: Claim,
+        /// Its value, if it is there.
+        value: Option<String>,
+    },
+    /// The file is not the one that was signed.
+    #[error("the file is not the one that was signed")]
+    ArtifactDiffers,
+    /// The signature is over a digest that the caller did not give.
+    #[error("the signature needs the {algorithm} of the file, and only another digest is known")]
+    DigestNeeded {
+        /// The hash's Sigstore name.
+        algorithm: &'static str,
+    },
+    /// The trusted root cannot be used.
+    #[error("the trusted root cannot be used: {0}")]
+    TrustedRoot(String),
+    /// Our own checks hold, and the other verifier refuses.
+    #[error("the second verifier refuses the bundle: {0}")]
+    SecondOpinion(String),
     /// A certificate cannot be used.
     #[error("{subject}: {problem}")]
     Certificate {
@@ -135,6 +247,9 @@ pub enum CertificateProblem {
     /// The leaf is an authority or an anchor itself.
     #[error("{0}")]
     LeafIsAuthority(&'static str),
+    /// The bundle brings a root of its own.
+    #[error("the bundle brings its own root certificate")]
+    RootInBundle,
     /// No chain leads to an anchor.
     #[error("no valid chain to a trusted certificate")]
     NoChain,
@@ -175,12 +290,32 @@ impl Rejection {
             Self::InclusionProof => "T11-inclusion-proof",
             Self::WitnessQuorum(_) => "T10-witness-quorum",
             Self::LogKeyAsWitness { .. } => "K09-log-key-as-witness",
+            Self::CheckpointMissing => "T05-checkpoint-missing",
+            Self::LogRetired { .. } => "K06-log-retired",
+            Self::InclusionPromise { .. } => "T06-inclusion-promise",
+            Self::NoProvenTime { .. } => "M02-no-proven-time",
+            Self::TimestampOtherBytes => "M11-timestamp-other-bytes",
+            Self::TimestampOutsideAuthority { .. } => "M07-timestamp-outside-authority",
+            Self::TimeInFuture { .. } => "M03-time-in-future",
+            Self::AuthorityRetired { .. } => "C18-authority-retired",
+            Self::CertificateLog { .. } => "C11-certificate-log",
+            Self::SubjectNames(_) => "I04-subject-names",
+            Self::SubjectKind(_) => "I05-subject-kind",
+            Self::IssuerExtension(_) => "I09-issuer-extension",
+            Self::IssuerNotAllowed { .. } => "I02-issuer-not-allowed",
+            Self::IdentityNotAllowed { .. } => "I03-identity-not-allowed",
+            Self::ClaimNotAllowed { .. } => "I07-claim-not-allowed",
+            Self::ArtifactDiffers => "D10-artifact-differs",
+            Self::DigestNeeded { .. } => "D14-digest-needed",
+            Self::TrustedRoot(_) => "R06-trusted-root",
+            Self::SecondOpinion(_) => "X01-second-opinion",
             Self::Certificate { problem, .. } => match problem {
                 CertificateProblem::Malformed(_) => "C16-certificate-malformed",
                 CertificateProblem::Time { .. } => "C01-certificate-time",
                 CertificateProblem::Usage(_) => "C05-certificate-usage",
                 CertificateProblem::CriticalExtension(_) => "C08-critical-extension",
                 CertificateProblem::LeafIsAuthority(_) => "C06-leaf-is-authority",
+                CertificateProblem::RootInBundle => "C02-root-in-bundle",
                 CertificateProblem::NoChain => "C02-no-chain",
             },
             Self::ModelDiffers(_) => "D10-model-differs",
@@ -193,9 +328,23 @@ impl Rejection {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Malformed(_) | Self::PayloadType(_) | Self::LogEntriesSeveral(_) => Fault::Malformed,
-            Self::SignatureInvalid | Self::RootDigest { .. } | Self::ModelDiffers(_) | Self::Model(_) => {
-                Fault::Changed
-            }
+            Self::SubjectNames(_)
+            | Self::SubjectKind(_)
+            | Self::IssuerExtension(_)
+            | Self::TimestampOtherBytes
+            | Self::SecondOpinion(_) => Fault::Malformed,
+            Self::SignatureInvalid
+            | Self::RootDigest { .. }
+            | Self::ArtifactDiffers
+            | Self::ModelDiffers(_)
+            | Self::Model(_) => Fault::Changed,
+            Self::IssuerNotAllowed { .. }
+            | Self::IdentityNotAllowed { .. }
+            | Self::ClaimNotAllowed { .. }
+            | Self::CertificateLog { .. }
+            | Self::NoProvenTime { .. }
+            | Self::DigestNeeded { .. }
+            | Self::TrustedRoot(_) => Fault::Policy,
             Self::OtherMode { .. }
             | Self::KeyNotTrusted { .. }
             | Self::LogEntryMissing
@@ -207,9 +356,14 @@ impl Rejection {
             | Self::Checkpoint { .. }
             | Self::CheckpointMismatch { .. }
             | Self::InclusionProof => Fault::Log,
-            Self::LogKeyNotYetValid { .. } => Fault::Stale,
+            Self::CheckpointMissing | Self::InclusionPromise { .. } => Fault::Log,
+            Self::LogKeyNotYetValid { .. }
+            | Self::LogRetired { .. }
+            | Self::AuthorityRetired { .. }
+            | Self::TimestampOutsideAuthority { .. }
+            | Self::TimeInFuture { .. } => Fault::Stale,
             Self::Certificate { problem, .. } => match problem {
-                CertificateProblem::Malformed(_) => Fault::Malformed,
+                CertificateProblem::Malformed(_) | CertificateProblem::RootInBundle => Fault::Malformed,
                 CertificateProblem::Time { .. } => Fault::Stale,
                 _ => Fault::Policy,
             },
@@ -249,6 +403,7 @@ fn malformed_code(error: &Malformed) -> &'static str {
         Malformed::SignatureCount(_) => "D05-signature-count",
         Malformed::MediaType(_) => "B11-media-type",
         Malformed::EntryKind { .. } => "T04-entry-kind",
+        Malformed::UnprovenTime(_) => "M01-unproven-time",
         Malformed::Unsupported { .. } => "D16-unsupported",
         Malformed::NotAModelStatement { .. } => "D08-not-a-model-statement",
         Malformed::Manifest { .. } => "F01-manifest",

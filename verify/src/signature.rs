@@ -1,12 +1,15 @@
-//! The signature over the payload's bytes, exactly as they came.
+//! The signature over the payload's bytes exactly as they came, or over a file by its digest.
 
-use sealwax_attestation::{Bundle, IN_TOTO_PAYLOAD_TYPE, PredicateVersion, Statement};
+use sealwax_attestation::{
+    Bundle, Envelope, IN_TOTO_PAYLOAD_TYPE, MessageSignature, PredicateVersion, Statement,
+};
 use sealwax_keys::{PublicKey, Scheme};
 
 use crate::Rejection;
-use crate::signer::{Allowed, Signer};
+use crate::artifact::Artifact;
+use crate::signer::Candidate;
 
-/// Proof that the allowed signer's key made the signature; made only by [`check`].
+/// Proof that the candidate's key made the signature; made only by this module.
 #[derive(Debug)]
 pub(crate) struct Signed {
     form: Form,
@@ -20,6 +23,8 @@ pub enum Form {
     Dsse(Scheme),
     /// What model_signing 0.2 signed in its place: the payload as Python prints bytes, after `DSSEV1`, with SHA-256.
     ModelSigningV0,
+    /// The bytes of a file, under this scheme.
+    Message(Scheme),
 }
 
 impl Signed {
@@ -32,26 +37,49 @@ impl Signed {
 ///
 /// One exception is made for history: model_signing 0.2 built the encoding from the Python text of the payload's bytes,
 /// began it with `DSSEV1`, and hashed with SHA-256 whatever the curve. Such a signature is accepted only from a
-/// certificate and only over the statement type that this version wrote; the other prefix keeps the two apart.
-pub(crate) fn check(bundle: &Bundle, allowed: &Allowed) -> Result<Signed, Rejection> {
-    let envelope = &bundle.envelope;
+/// certificate of a private authority and only over the statement type that this version wrote; the other prefix keeps the two
+/// apart.
+pub(crate) fn check(
+    bundle: &Bundle,
+    envelope: &Envelope,
+    candidate: &Candidate<'_>,
+) -> Result<Signed, Rejection> {
     if envelope.payload_type != IN_TOTO_PAYLOAD_TYPE {
         return Err(Rejection::PayloadType(envelope.payload_type.clone()));
     }
-    let key = allowed.signer().key();
+    let key = candidate.key();
     let message = envelope.pae();
     for scheme in schemes(key, bundle) {
         if key.verify(scheme, &message, &envelope.signature).is_ok() {
             return Ok(Signed { form: Form::Dsse(scheme), _made_here: () });
         }
     }
-    if matches!(allowed.signer(), Signer::Certificate { .. })
+    if candidate.has_chain()
         && key.verify_legacy_sha256(&legacy_message(&envelope.payload), &envelope.signature).is_ok()
         && Statement::from_payload(&envelope.payload)?.predicate == PredicateVersion::DigestsV0
     {
         return Ok(Signed { form: Form::ModelSigningV0, _made_here: () });
     }
     Err(Rejection::SignatureInvalid)
+}
+
+/// Verifies a signature over a file.
+pub(crate) fn check_message(
+    message: &MessageSignature,
+    candidate: &Candidate<'_>,
+    artifact: &Artifact,
+) -> Result<Signed, Rejection> {
+    // Nobody signed what the bundle says the digest is; a wrong one is refused all the same (attacks D10, X05).
+    if let Some((hash, claimed)) = &message.digest {
+        if artifact.digest(*hash)? != claimed {
+            return Err(Rejection::ArtifactDiffers);
+        }
+    }
+    let key = candidate.key();
+    let scheme = key.scheme();
+    key.verify_digest(scheme, artifact.digest(scheme.hash())?, &message.signature)
+        .map_err(|_| Rejection::SignatureInvalid)?;
+    Ok(Signed { form: Form::Message(scheme), _made_here: () })
 }
 
 /// One scheme a key. Ed25519 has two in the Sigstore registry: a logged signature is the pre-hashed one, because the log

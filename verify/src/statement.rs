@@ -18,6 +18,11 @@ impl Checked {
         &self.statement
     }
 
+    /// The SHA-256 that the statement gives its model as a whole.
+    pub(crate) fn subject(&self) -> Result<[u8; 32], Rejection> {
+        self.statement.root_digest.ok_or(Rejection::DigestNeeded { algorithm: "SHA2_256" })
+    }
+
     pub(crate) fn into_statement(self) -> Statement {
         self.statement
     }

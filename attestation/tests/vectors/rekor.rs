@@ -62,7 +62,7 @@ fn t03_the_entry_of_an_envelope_is_rebuilt_and_in_the_real_log() {
     let [entry] = bundle.log_entries.as_slice() else { panic!() };
 
     let verifier = Verifier::Certificate(leaf.clone());
-    let rebuilt = HashedRekord::for_envelope(&bundle.envelope, Scheme::EcdsaP256Sha256, verifier);
+    let rebuilt = HashedRekord::for_envelope(bundle.envelope().unwrap(), Scheme::EcdsaP256Sha256, verifier);
     let body = rebuilt.to_body().unwrap();
     assert_eq!(body, entry.canonicalized_body);
 

@@ -33,8 +33,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let file = locate(&options.path)?;
     let bundle = file.bundle()?;
-    let statement =
-        Statement::from_payload(&bundle.envelope.payload).map_err(|error| file.rejected(error.into()))?;
+    let statement = bundle.envelope().and_then(|envelope| Statement::from_payload(&envelope.payload));
+    let statement = statement.map_err(|error| file.rejected(error.into()))?;
     if world.terminal.json {
         return world.terminal.json(&to_json(&bundle, &statement, options.files));
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use sealwax_attestation::{
-    Bundle, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, LogInstance, Statement, TransparencyLogEntry,
-    TrustedRoot, VerificationMaterial, Verifier, pae,
+    Bundle, Content, Envelope, HashedRekord, IN_TOTO_PAYLOAD_TYPE, LogInstance, Statement,
+    TransparencyLogEntry, TrustedRoot, VerificationMaterial, Verifier, pae,
 };
 use sealwax_keys::{Certificate, SecretKey};
 use sealwax_model::{Hash, HashOptions, Hashed, Method, ModelPath, Serialization};
@@ -137,8 +137,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let payload = Statement::new(name, hashed.manifest.clone()).to_payload().map_err(bug)?;
     let signature = signer.sign(&pae(IN_TOTO_PAYLOAD_TYPE, &payload))?;
     let envelope = Envelope::in_toto(payload, signature);
-    let mut bundle =
-        Bundle { material: signer.material(), log_entries: Vec::new(), timestamps: Vec::new(), envelope };
+    let mut bundle = Bundle::new(signer.material(), Content::Envelope(envelope.clone()));
     let policy = |log| Policy { signers: signer.trusted(), log, ignored: ignored.clone() };
     let own_output = |rejection| refused_own(&file, rejection);
 
@@ -151,7 +150,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         return Err(file.rejected(Rejection::LogKeyNotYetValid { origin, valid_from }));
     }
     let pending = file.begin()?;
-    let (entry, existing) = target.record(&bundle.envelope, &signer, options, world)?;
+    let (entry, existing) = target.record(&envelope, &signer, options, world)?;
     bundle.log_entries.push(entry);
 
     // Read back as a stranger would, from the bytes that will be written.

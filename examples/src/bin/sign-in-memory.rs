@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use sealwax_attestation::{Bundle, Envelope, IN_TOTO_PAYLOAD_TYPE, Statement, TrustedRoot};
+use sealwax_attestation::{Bundle, Content, Envelope, IN_TOTO_PAYLOAD_TYPE, Statement, TrustedRoot};
 use sealwax_attestation::{VerificationMaterial, pae};
 use sealwax_keys::{KeyKind, PublicKey, SecretKey};
 use sealwax_model::{HashOptions, Hashed, hash_model};
@@ -47,12 +47,8 @@ fn sign(model: &Path, hashed: &Hashed, key: &SecretKey) -> Result<String, Box<dy
     let payload = Statement::new(name, hashed.manifest.clone()).to_payload()?;
     let signature = key.sign(&pae(IN_TOTO_PAYLOAD_TYPE, &payload))?;
     let hint = key.public_key().oms_hint();
-    let bundle = Bundle {
-        material: VerificationMaterial::PublicKey { hint, key: None },
-        log_entries: Vec::new(),
-        timestamps: Vec::new(),
-        envelope: Envelope::in_toto(payload, signature),
-    };
+    let material = VerificationMaterial::PublicKey { hint, key: None };
+    let bundle = Bundle::new(material, Content::Envelope(Envelope::in_toto(payload, signature)));
     Ok(bundle.to_json())
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use der::asn1::{AnyRef, ObjectIdentifier};
-use der::{Decode, Encode, Tag, TagNumber, Tagged};
+use der::asn1::{AnyRef, ObjectIdentifier, Utf8StringRef};
+use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use x509_cert::ext::{self, pkix};
 
 use crate::error::{Error, Result};
@@ -20,6 +20,9 @@ pub enum SubjectName {
     Uri(String),
     /// A `dNSName`.
     Dns(String),
+    /// The name of a user, as Sigstore's certificate authorities write it: an `otherName` of type 1.3.6.1.4.1.57264.1.7.
+    /// It may hold any character.
+    Username(String),
     /// Any other kind, as the DER of the whole GeneralName.
     Other(Vec<u8>),
 }
@@ -136,6 +139,7 @@ fn names(value: &[u8]) -> Result<Vec<SubjectName>> {
                 Tag::ContextSpecific { constructed: false, number: TagNumber(6) } => {
                     text().map(SubjectName::Uri)
                 }
+                Tag::ContextSpecific { constructed: true, number: TagNumber(0) } => other_name(name),
                 // The same kinds in constructed form would be BER.
                 Tag::ContextSpecific { number: TagNumber(1 | 2 | 6), .. } => Err(malformed()),
                 Tag::ContextSpecific { number: TagNumber(0..=8), .. } => {
@@ -145,6 +149,27 @@ fn names(value: &[u8]) -> Result<Vec<SubjectName>> {
             }
         })
         .collect()
+}
+
+/// Reads `OtherName ::= SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT ANY }`, whose tag is the name's own.
+fn other_name(name: AnyRef<'_>) -> Result<SubjectName> {
+    let malformed = |_| Error::Malformed { what: "subject alternative name" };
+    let mut reader = SliceReader::new(name.value()).map_err(malformed)?;
+    let kind = ObjectIdentifier::decode(&mut reader).map_err(malformed)?;
+    let value = AnyRef::decode(&mut reader).map_err(malformed)?;
+    reader.finish().map_err(malformed)?;
+    if value.tag() != (Tag::ContextSpecific { constructed: true, number: TagNumber(0) }) {
+        return Err(Error::Malformed { what: "subject alternative name" });
+    }
+    if kind != USERNAME {
+        return name.to_der().map(SubjectName::Other).map_err(malformed);
+    }
+    utf8(value.value(), "subject alternative name").map(SubjectName::Username)
+}
+
+/// Reads a value that is exactly one DER UTF8String.
+pub(super) fn utf8(value: &[u8], what: &'static str) -> Result<String> {
+    strict::<Utf8StringRef<'_>>(value, what).map(|text| text.as_str().to_owned())
 }
 
 fn constraints(value: &[u8]) -> Result<BasicConstraints> {
@@ -178,6 +203,8 @@ fn purposes(value: &[u8]) -> Result<Vec<String>> {
     Ok(parsed.0.iter().map(ObjectIdentifier::to_string).collect())
 }
 
+/// Fulcio's kind of name for users.
+const USERNAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
 const SUBJECT_ALTERNATIVE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");

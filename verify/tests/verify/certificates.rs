@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use p384::ecdsa::signature::hazmat::PrehashSigner as _;
 use p384::pkcs8::DecodePrivateKey as _;
 
-use sealwax_attestation::{Bundle, Envelope, HashedRekord, TrustedRoot, VerificationMaterial, Verifier};
+use sealwax_attestation::{
+    Bundle, Content, Envelope, HashedRekord, TrustedRoot, VerificationMaterial, Verifier,
+};
 use sealwax_keys::{Certificate, HashAlgorithm, KeyFile, KeyKind, SecretKey};
 use sealwax_verify::{
     Authentic, CertificateProblem, Fault, Form, LogRequirement, Policy, Rejection, Signer, Signers,
@@ -36,12 +38,8 @@ impl Case {
     }
 
     fn bundle(&self) -> Bundle {
-        Bundle {
-            material: VerificationMaterial::CertificateChain(self.chain.clone()),
-            log_entries: vec![],
-            timestamps: vec![],
-            envelope: self.envelope.clone(),
-        }
+        let material = VerificationMaterial::CertificateChain(self.chain.clone());
+        Bundle::new(material, Content::Envelope(self.envelope.clone()))
     }
 
     fn policy(&self) -> Policy {

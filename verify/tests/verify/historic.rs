@@ -9,7 +9,7 @@ use sealwax_verify::{
     Authentic, Form, LogRequirement, Policy, Rejection, Signer, Signers, TrustedKey, authenticate,
 };
 
-use crate::world::time;
+use crate::world::{envelope, envelope_mut, time};
 
 fn vectors() -> Option<PathBuf> {
     let shared = std::env::var_os("SEALWAX_SHARED")
@@ -105,8 +105,8 @@ fn historic_signatures_hold_for_nothing_else() {
     for sample in samples(&vectors) {
         let bundle = sample.bundle();
         let mut changed = bundle.clone();
-        let last = changed.envelope.payload.len() - 1;
-        changed.envelope.payload[last] = b' ';
+        let last = envelope(&changed).payload.len() - 1;
+        envelope_mut(&mut changed).payload[last] = b' ';
         assert_refused!(sample.authenticate(&changed), "D01-signature-invalid", Rejection::SignatureInvalid);
         let authentic = sample.authenticate(&bundle).unwrap();
         let mut found = sample.hash(&authentic);

@@ -2,12 +2,14 @@
 //!
 //! This is one file because each broken proof differs from the good one by one line.
 
-use sealwax_attestation::{Bundle, Envelope, HashedRekord, InclusionProof, TransparencyLogEntry, Verifier};
+use sealwax_attestation::{
+    Bundle, Content, Envelope, HashedRekord, InclusionProof, TransparencyLogEntry, Verifier,
+};
 use sealwax_keys::{HashAlgorithm, KeyKind, Scheme, SecretKey};
 use sealwax_tlog::{Checkpoint, Hash, SignedNote, VerifierKey};
 use sealwax_verify::{Fault, Rejection, authenticate};
 
-use crate::world::{FILES, Log, NOW, World, hashed, manifest, time};
+use crate::world::{FILES, Log, NOW, World, envelope, hashed, manifest, time};
 
 /// The bundle with its one entry changed.
 fn with_entry(bundle: &Bundle, change: impl FnOnce(&mut TransparencyLogEntry)) -> Bundle {
@@ -131,11 +133,18 @@ fn t03_a_body_in_another_spelling_is_refused() {
 fn t04_an_entry_of_another_kind_is_refused_at_the_door() {
     let mut world = World::new();
     let text = world.good().to_json();
-    for (from, to) in [("hashedrekord", "dsse"), ("hashedrekord", "intoto"), ("0.0.2", "0.0.1")] {
+    let entry_of = |from: &str, to: &str| {
         let other = text.replacen(&format!("\"{from}\""), &format!("\"{to}\""), 1);
         assert_ne!(other, text);
-        let found = Bundle::from_json(other.as_bytes()).map_err(Rejection::from);
-        assert_refused!(found, "T04-entry-kind", Rejection::Malformed(_));
+        Bundle::from_json(other.as_bytes()).map_err(Rejection::from)
+    };
+    for (from, to) in [("hashedrekord", "dsse"), ("hashedrekord", "rfc3161"), ("0.0.2", "0.0.3")] {
+        assert_refused!(entry_of(from, to), "T04-entry-kind", Rejection::Malformed(_));
+    }
+    // Kinds that are read, and whose bodies this one is none of.
+    for (from, to) in [("hashedrekord", "intoto"), ("0.0.2", "0.0.1")] {
+        let bundle = entry_of(from, to).unwrap();
+        assert_refused!(world.verdict(&bundle), "T04-entry-kind", Rejection::Malformed(_));
     }
     // The body's own kind is covered by the rebuilt one.
     let mut bundle = world.good();
@@ -425,7 +434,7 @@ fn t10_copies_of_an_entry_are_not_taken() {
         );
     }
     // Nor the same entry logged twice, nor entries of two trusted logs.
-    let again = world.bundle(good.envelope.clone());
+    let again = world.bundle(envelope(&good).clone());
     let mut other = Log::new("other.example");
     world.root.logs.push(other.instance());
     let index = other.append(good.log_entries[0].canonicalized_body.clone());
@@ -597,7 +606,7 @@ fn t01_an_entry_is_compared_also_where_its_proof_is_rubbish() {
     let world = world.waived();
     let verified = world.verdict(&rubbish).unwrap().confirm(&hashed(&FILES)).unwrap();
     assert!(verified.included().is_none());
-    let envelope = Envelope { payload: b"{}".to_vec(), ..rubbish.envelope.clone() };
-    let other = Bundle { envelope, ..rubbish };
+    let envelope = Envelope { payload: b"{}".to_vec(), ..envelope(&rubbish).clone() };
+    let other = Bundle { content: Content::Envelope(envelope), ..rubbish };
     assert!(world.verdict(&other).is_err());
 }

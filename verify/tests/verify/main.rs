@@ -22,6 +22,7 @@ macro_rules! assert_refused {
 }
 
 mod certificates;
+mod conformance;
 mod historic;
 mod legacy;
 mod log;

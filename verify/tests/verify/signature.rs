@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use p384::ecdsa::signature::hazmat::PrehashSigner as _;
 use p384::pkcs8::EncodePublicKey as _;
 
-use sealwax_attestation::{Bundle, Envelope, pae};
+use sealwax_attestation::{Bundle, Content, Envelope, pae};
 use sealwax_keys::{HashAlgorithm, KeyKind, PublicKey, Scheme};
 use sealwax_verify::{Fault, Form, Rejection, Signer, Signers, TrustedKey};
 
-use crate::world::{FILES, World, hashed};
+use crate::world::{FILES, World, envelope, envelope_mut, hashed};
 
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
@@ -72,27 +72,27 @@ fn d01_a_signature_over_anything_but_the_encoding_is_refused() {
 fn d01_a_changed_payload_or_signature_is_refused() {
     let mut world = World::new();
     let good = world.good();
-    let bytes = [(&good.envelope.payload, false), (&good.envelope.signature, true)];
+    let bytes = [(&envelope(&good).payload, false), (&envelope(&good).signature, true)];
     for (original, is_signature) in bytes {
         for at in 0..original.len() {
             let mut changed = original.clone();
             changed[at] ^= 1;
             let envelope = match is_signature {
-                true => Envelope { signature: changed, ..good.envelope.clone() },
-                false => Envelope { payload: changed, ..good.envelope.clone() },
+                true => Envelope { signature: changed, ..envelope(&good).clone() },
+                false => Envelope { payload: changed, ..envelope(&good).clone() },
             };
-            let bundle = Bundle { envelope, ..good.clone() };
+            let bundle = Bundle { content: Content::Envelope(envelope), ..good.clone() };
             assert_refused!(world.verdict(&bundle), "D01-signature-invalid", Rejection::SignatureInvalid);
         }
     }
     for signature in [
         vec![],
         vec![0],
-        good.envelope.signature[1..].to_vec(),
-        [&good.envelope.signature[..], &[0]].concat(),
+        envelope(&good).signature[1..].to_vec(),
+        [&envelope(&good).signature[..], &[0]].concat(),
     ] {
-        let envelope = Envelope { signature, ..good.envelope.clone() };
-        let bundle = Bundle { envelope, ..good.clone() };
+        let envelope = Envelope { signature, ..envelope(&good).clone() };
+        let bundle = Bundle { content: Content::Envelope(envelope), ..good.clone() };
         assert_refused!(world.verdict(&bundle), "D01-signature-invalid", Rejection::SignatureInvalid);
     }
 }
@@ -112,8 +112,8 @@ fn d03_another_payload_type_is_refused_signed_or_not() {
         "application/vnd.in-toto+json\n",
         "application/vnd.in-toto.v1+json",
     ] {
-        let renamed = Envelope { payload_type: payload_type.to_owned(), ..good.envelope.clone() };
-        let unsigned = Bundle { envelope: renamed.clone(), ..good.clone() };
+        let renamed = Envelope { payload_type: payload_type.to_owned(), ..envelope(&good).clone() };
+        let unsigned = Bundle { content: Content::Envelope(renamed.clone()), ..good.clone() };
         assert_refused!(world.verdict(&unsigned), "D03-payload-type", Rejection::PayloadType(found) if found == payload_type);
         // Rightly signed and logged under that type, it is still no statement.
         let signature = world.key.sign(&renamed.pae()).unwrap();
@@ -153,8 +153,8 @@ fn d11_the_signature_is_over_the_bytes_as_they_came() {
         let authentic = world.verdict(&bundle).unwrap();
         assert_eq!(authentic.statement().name.as_deref(), Some("my-model"));
         // Signed in one spelling, sent in the other.
-        let envelope = Envelope { payload: text.clone().into_bytes(), ..bundle.envelope.clone() };
-        let respelt = Bundle { envelope, ..bundle };
+        let envelope = Envelope { payload: text.clone().into_bytes(), ..envelope(&bundle).clone() };
+        let respelt = Bundle { content: Content::Envelope(envelope), ..bundle };
         assert_refused!(world.verdict(&respelt), "D01-signature-invalid", Rejection::SignatureInvalid);
     }
 }
@@ -227,7 +227,7 @@ fn x08_the_same_input_gives_the_same_verdict_and_text() {
     let mut world = World::new();
     let good = world.good();
     let mut bad = vec![good.clone(); 3];
-    bad[0].envelope.payload[10] ^= 1;
+    envelope_mut(&mut bad[0]).payload[10] ^= 1;
     bad[1].log_entries.push(good.log_entries[0].clone());
     bad[2].log_entries[0].inclusion_proof.tree_size += 1;
     for _ in 0..100 {

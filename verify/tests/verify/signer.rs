@@ -4,7 +4,7 @@ use sealwax_attestation::{Bundle, VerificationMaterial};
 use sealwax_keys::{KeyKind, SecretKey};
 use sealwax_verify::{Fault, LogRequirement, Policy, Rejection, Signer, Signers, TrustedKey};
 
-use crate::world::{FILES, World, hashed};
+use crate::world::{FILES, World, envelope_mut, hashed};
 
 pub(crate) fn hint(hint: &str) -> VerificationMaterial {
     VerificationMaterial::PublicKey { hint: hint.to_owned(), key: None }
@@ -117,7 +117,7 @@ fn k07_the_envelope_may_not_name_another_key_than_the_hint() {
     let right = world.key.public_key().oms_hint();
     let naming = |key_id: &str, hinted: &str| {
         let mut bundle = Bundle { material: hint(hinted), ..good.clone() };
-        bundle.envelope.key_id = key_id.to_owned();
+        envelope_mut(&mut bundle).key_id = key_id.to_owned();
         bundle
     };
     assert!(world.verdict(&naming(&right, &right)).is_ok());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sealwax_keys::HashAlgorithm;
 use sealwax_verify::{Fault, Rejection};
 
-use crate::world::{FILES, World, hashed, manifest};
+use crate::world::{FILES, World, envelope_mut, hashed, manifest};
 
 /// The verdict on a statement that its signer changed before signing and logging it.
 fn verdict(change: impl FnOnce(&mut Value)) -> Result<(), Rejection> {
@@ -109,7 +109,7 @@ fn d08_a_rightly_signed_statement_about_something_else_is_refused() {
 fn d08_the_statement_is_read_only_after_its_signature_held() {
     let mut world = World::new();
     let mut bundle = world.good();
-    bundle.envelope.payload = b"not even json".to_vec();
+    envelope_mut(&mut bundle).payload = b"not even json".to_vec();
     assert_refused!(world.verdict(&bundle), "D01-signature-invalid", Rejection::SignatureInvalid);
     let bundle = world.bundle(world.sign(b"not even json"));
     assert_refused!(world.verdict(&bundle), "B09-not-json", Rejection::Malformed(_));

@@ -4,14 +4,27 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use sealwax_attestation::{
-    Bundle, Envelope, HashedRekord, InclusionProof, LogInstance, Statement, TransparencyLogEntry,
-    TrustedRoot, VerificationMaterial, Verifier,
+    Bundle, Content, EntryFormat, Envelope, HashedRekord, InclusionProof, LogInstance, Statement,
+    TransparencyLogEntry, TrustedRoot, VerificationMaterial, Verifier,
 };
 use sealwax_keys::{HashAlgorithm, KeyKind, SecretKey};
 use sealwax_model::{Hashed, Manifest, Method, Resource, ResourceName, Reused, Serialization};
 use sealwax_tlog::proof::{HashReader, Node, prove_inclusion};
 use sealwax_tlog::{Checkpoint, Error, Hash, RightEdge, SignedNote};
 use sealwax_verify::{Authentic, LogRequirement, Policy, Rejection, Signers, TrustedKey, authenticate};
+
+/// The envelope of a bundle about a model.
+pub(crate) fn envelope(bundle: &Bundle) -> &Envelope {
+    bundle.envelope().unwrap()
+}
+
+/// The same, to be broken.
+pub(crate) fn envelope_mut(bundle: &mut Bundle) -> &mut Envelope {
+    match &mut bundle.content {
+        Content::Envelope(envelope) => envelope,
+        Content::Message(_) => panic!("a message"),
+    }
+}
 
 /// The verifier's clock.
 pub(crate) const NOW: &str = "2026-11-01T12:00:00Z";
@@ -93,8 +106,10 @@ impl Log {
     pub(crate) fn entry(&self, index: u64) -> TransparencyLogEntry {
         let proof = prove_inclusion(self, index, self.size()).unwrap();
         TransparencyLogEntry {
+            format: EntryFormat::HashedRekord002,
             log_index: index,
             log_id: self.instance().log_id,
+            promise: None,
             inclusion_proof: InclusionProof {
                 log_index: index,
                 root_hash: *self.root().as_bytes(),
@@ -200,7 +215,7 @@ impl World {
     /// A bundle around an envelope, without a log entry.
     pub(crate) fn unlogged(&self, envelope: Envelope) -> Bundle {
         let material = VerificationMaterial::PublicKey { hint: self.key.public_key().oms_hint(), key: None };
-        Bundle { material, log_entries: Vec::new(), timestamps: Vec::new(), envelope }
+        Bundle::new(material, Content::Envelope(envelope))
     }
 
     /// A bundle around an envelope, logged.
