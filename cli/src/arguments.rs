@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    authority, completions, inspect, instance, key, log, man, serve, sign, verify, witness,
+    authority, completions, inspect, instance, key, log, man, serve, sign, verify, verify_blob, witness,
 };
 
 /// Sign machine-learning models, log the signatures, verify them offline.
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Sign(sign::Options),
     /// Verify, offline, that a model is what its maintainer signed
     Verify(verify::Options),
+    /// Verify, offline, any file that was signed with Sigstore
+    VerifyBlob(verify_blob::Options),
     /// Show what a bundle says, without verifying it
     Inspect(inspect::Options),
     /// Make and show signing keys

@@ -10,6 +10,7 @@ pub(crate) mod man;
 pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod verify;
+pub(crate) mod verify_blob;
 pub(crate) mod witness;
 
 use crate::arguments::{Arguments, Command};
@@ -21,6 +22,7 @@ pub(crate) fn dispatch(arguments: Arguments, world: &World) -> Result<(), Error>
     match arguments.command {
         Command::Sign(options) => sign::run(&options, world),
         Command::Verify(options) => verify::run(&options, world),
+        Command::VerifyBlob(options) => verify_blob::run(&options, world),
         Command::Inspect(options) => inspect::run(&options, world),
         Command::Key(action) => key::run(&action, world),
         Command::Instance(action) => instance::run(&action, world),

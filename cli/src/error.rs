@@ -347,8 +347,39 @@ fn rejection_hint(rejection: &Rejection) -> &'static str {
     use sealwax_verify::CertificateProblem as Problem;
     match rejection {
         Rejection::Malformed(_) => "do not use the model; get the bundle again from whoever signed it",
+        Rejection::CheckpointMissing | Rejection::InclusionPromise { .. } => {
+            "do not use it; the log's word does not belong to this signature, or is not the log's"
+        }
+        Rejection::NoProvenTime { .. } => {
+            "the bundle needs a time stamp of an authority that your trusted root lists; ask the signer"
+        }
+        Rejection::TimestampOtherBytes | Rejection::TimestampOutsideAuthority { .. } => {
+            "do not use it; ask the signer for a bundle with a time stamp of its own"
+        }
+        Rejection::TimeInFuture { .. } => "check this machine's clock",
+        Rejection::LogRetired { .. } | Rejection::AuthorityRetired { .. } => {
+            "refresh your trusted root; if it is current, do not use what was signed"
+        }
+        Rejection::CertificateLog { .. } => {
+            "refresh your trusted root; a certificate that no log knows may have been made in secret"
+        }
+        Rejection::SubjectNames(_) | Rejection::SubjectKind(_) | Rejection::IssuerExtension(_) => {
+            "do not use it; no Sigstore authority issues such a certificate"
+        }
+        Rejection::IssuerNotAllowed { .. }
+        | Rejection::IdentityNotAllowed { .. }
+        | Rejection::ClaimNotAllowed { .. } => {
+            "if this is who should have signed, say so with --identity, --issuer and --claim; else do not use it"
+        }
+        Rejection::ArtifactDiffers => "do not use the file; get it again from whoever signed it",
+        Rejection::DigestNeeded { .. } => "give the file itself, not its SHA-256",
+        Rejection::TrustedRoot(_) => "get the trusted root again from whoever runs the instance",
+        Rejection::SecondOpinion(_) => {
+            "do not use it, and please report this: both verifiers should say the same"
+        }
         Rejection::OtherMode { .. } => {
-            "use --key PUB for a bundle made with a key, --certificate-chain CA for one made with a certificate"
+            "use --key PUB for a bundle made with a key, --certificate-chain CA for one made with a private authority's \
+             certificate, --identity ID with --issuer URL for one made with an identity"
         }
         Rejection::KeyNotTrusted { .. } => {
             "if you know the signer, get their public key from them, not from the model, and give it with --key PUB"
@@ -373,7 +404,10 @@ fn rejection_hint(rejection: &Rejection) -> &'static str {
         Rejection::LogKeyAsWitness { .. } => "take that key out of the policy's witnesses",
         Rejection::Certificate { problem, .. } => match problem {
             Problem::Time { .. } => "if you know when it was signed, say so with --signed-at TIME",
-            Problem::NoChain => "give every authority that you trust with --certificate-chain FILE",
+            Problem::NoChain => {
+                "no authority that you trust certified it; trusted are those of --certificate-chain FILE, for an identity \
+                 those of the trusted root"
+            }
             _ => "ask the signer for a code-signing certificate",
         },
         Rejection::Model(_) => "do not use the model; this was not in what was signed",

@@ -14,6 +14,7 @@ mod reuse;
 mod served_log;
 mod signature_file;
 mod terminal;
+mod whom;
 mod world;
 
 use std::process::ExitCode;

@@ -69,10 +69,10 @@ pub(crate) fn check(
         return Err(Rejection::LogKeyNotYetValid { origin, valid_from: log.valid_from });
     }
     // The end of the window is held against the entry only where a time is proven: a frozen log's entries stay good.
-    if let (Some(end), Some(time)) = (log.valid_until, times.all().iter().map(ProvenTime::time).min()) {
-        if time > end {
-            return Err(Rejection::LogRetired { origin, time });
-        }
+    if let (Some(end), Some(time)) = (log.valid_until, times.all().iter().map(ProvenTime::time).min())
+        && time > end
+    {
+        return Err(Rejection::LogRetired { origin, time });
     }
     let bad_checkpoint = |reason| Rejection::Checkpoint { origin: origin.clone(), reason };
     let proof = &entry.inclusion_proof;

@@ -78,11 +78,10 @@ pub(crate) fn check(
 /// Verifies one answer over the structure of RFC 6962 section 3.2 for precertificates.
 fn holds(answer: &Answer<'_>, log: &CtLogInstance, issuer: &Certificate, tbs: &[u8]) -> bool {
     let Ok(key) = PublicKey::from_spki_der(&log.key) else { return false };
-    let fits = match (answer.algorithm, key.kind()) {
-        ([SHA256, ECDSA], KeyKind::P256) | ([SHA384, ECDSA], KeyKind::P384) => true,
-        ([SHA256, RSA], KeyKind::Rsa) => true,
-        _ => false,
-    };
+    let fits = matches!(
+        (answer.algorithm, key.kind()),
+        ([SHA256, ECDSA], KeyKind::P256) | ([SHA384, ECDSA], KeyKind::P384) | ([SHA256, RSA], KeyKind::Rsa)
+    );
     let (Ok(tbs_length), Ok(extensions_length)) =
         (u32::try_from(tbs.len()), u16::try_from(answer.extensions.len()))
     else {

@@ -70,10 +70,10 @@ pub(crate) fn check_message(
     artifact: &Artifact,
 ) -> Result<Signed, Rejection> {
     // Nobody signed what the bundle says the digest is; a wrong one is refused all the same (attacks D10, X05).
-    if let Some((hash, claimed)) = &message.digest {
-        if artifact.digest(*hash)? != claimed {
-            return Err(Rejection::ArtifactDiffers);
-        }
+    if let Some((hash, claimed)) = &message.digest
+        && artifact.digest(*hash)? != claimed
+    {
+        return Err(Rejection::ArtifactDiffers);
     }
     let key = candidate.key();
     let scheme = key.scheme();

@@ -23,10 +23,11 @@ use crate::reuse;
 use crate::served_log::ServedLog;
 use crate::signature_file::SignatureFile;
 use crate::terminal::{Tone, bytes, count};
+use crate::whom::describe_signer;
 use crate::world::World;
 
 use super::instance::open_or_create;
-use super::verify::{describe_signer, ignored_paths, to_json};
+use super::verify::{ignored_paths, to_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {

@@ -4,26 +4,18 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use sealwax_attestation::TrustedRoot;
 use sealwax_model::{HashOptions, Hashed, Method, ModelPath};
-use sealwax_verify::{
-    Authentic, Form, LogRequirement, Policy, Rejection, Signer, Signers, TimeSource, TrustedKey,
-    VerifiedModel, authenticate,
-};
+use sealwax_verify::{Authentic, Form, Rejection, Signer, TimeSource, VerifiedModel, authenticate};
 
 use crate::error::Error;
-use crate::instance::{Instance, read_policy, read_trusted_root};
-use crate::key_files;
 use crate::progress;
 use crate::reuse;
 use crate::signature_file::SignatureFile;
 use crate::terminal::{Tone, bytes, count};
+use crate::whom::{self, Whom};
 use crate::world::World;
-
-use super::key::fingerprint;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -35,29 +27,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
 
-    /// Trust this public key, and only what is given this way (repeatable) [default: the instance's policy]
-    #[arg(long = "key", value_name = "PUB", conflicts_with_all = ["policy", "certificate_chain"])]
-    keys: Vec<PathBuf>,
-
-    /// Trust code-signing certificates under these authorities (repeatable, PEM)
-    #[arg(long, value_name = "CA", conflicts_with = "policy")]
-    certificate_chain: Vec<PathBuf>,
-
-    /// When the certificate signed, if you know it from elsewhere, such as 2026-01-31T12:00:00Z [default: now]
-    #[arg(long, value_name = "TIME", requires = "certificate_chain")]
-    signed_at: Option<Timestamp>,
-
-    /// Trust whom this policy file trusts
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-
-    /// Trust the logs in this file [default: the instance's]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_log")]
-    trusted_root: Option<PathBuf>,
-
-    /// Accept a signature that is in no log: a stolen key can then sign unnoticed
-    #[arg(long)]
-    no_log: bool,
+    #[command(flatten)]
+    whom: Whom,
 
     /// Agree to leave a path of the model unchecked (repeatable)
     #[arg(long = "ignore-path", value_name = "PATH")]
@@ -71,7 +42,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let file = SignatureFile::locate(&options.model, options.signature.as_deref())?;
-    let (mut policy, root) = trust(options, world)?;
+    let (mut policy, root) = options.whom.read(world)?;
     policy.ignored = ignored_paths(&options.ignore_paths)?;
     let own = file.within_model()?;
     policy.ignored.extend(own.clone());
@@ -109,61 +80,6 @@ fn confirm(
     };
     let verified = authentic.confirm(&hashed).map_err(|rejection| file.rejected(rejection))?;
     Ok((verified, hashed))
-}
-
-/// What the caller trusts, from the command line and the instance; never from the model or its bundle.
-fn trust(options: &Options, world: &World) -> Result<(Policy, TrustedRoot), Error> {
-    let instance = || Instance::open(&world.instance_dir()?);
-    let signers = if !options.keys.is_empty() {
-        let key = |path: &PathBuf| {
-            let name = path.display().to_string();
-            Ok(TrustedKey { name, key: key_files::read_public(path)? })
-        };
-        let mut keys: Vec<TrustedKey> = Vec::new();
-        for trusted in options.keys.iter().map(key) {
-            let trusted = trusted?;
-            if keys.iter().all(|earlier| earlier.key != trusted.key) {
-                keys.push(trusted);
-            }
-        }
-        Some(Signers::Keys(keys))
-    } else if !options.certificate_chain.is_empty() {
-        let mut anchors = Vec::new();
-        for path in &options.certificate_chain {
-            anchors.extend(key_files::read_certificates(path)?);
-        }
-        Some(Signers::CertificateChain { anchors, signed_at: options.signed_at })
-    } else {
-        None
-    };
-    let mut policy = match (signers, &options.policy) {
-        (Some(signers), _) => {
-            Policy { signers, log: LogRequirement::Required { witnesses: None }, ignored: Vec::new() }
-        }
-        (None, Some(path)) => read_policy(path)?,
-        (None, None) => instance()?.policy()?,
-    };
-    if options.no_log {
-        let what = "--no-log: nothing shows that this signature was ever published";
-        world.terminal.complain("warning:", what);
-        policy.log = LogRequirement::Waived;
-        return Ok((policy, TrustedRoot::default()));
-    }
-    let root = match &options.trusted_root {
-        Some(path) => read_trusted_root(path)?,
-        None => match instance() {
-            Err(Error::NoInstance { .. })
-                if options.policy.is_some()
-                    || !options.keys.is_empty()
-                    || !options.certificate_chain.is_empty() =>
-            {
-                let what = "which log to trust? give --trusted-root FILE, or --no-log to do without one";
-                return Err(Error::Usage(what.to_owned()));
-            }
-            instance => instance?.trusted_root()?,
-        },
-    };
-    Ok((policy, root))
 }
 
 /// Reads `--ignore-path` options: paths relative to the model.
@@ -204,14 +120,7 @@ fn print(
         let what = format!("not covered by the signature: {}", unchecked.join(", "));
         terminal.say(Tone::Plain, "note:", &what);
     }
-    terminal.result(Tone::Plain, "signer  ", &describe_signer(verified.signer()))?;
-    match verified.included() {
-        Some(log) => {
-            let what = format!("{}, entry {} of {}", log.origin(), log.index(), log.tree_size());
-            terminal.result(Tone::Plain, "logged  ", &what)?;
-        }
-        None => terminal.result(Tone::Bad, "logged  ", "not checked (--no-log)")?,
-    }
+    whom::print(verified.signer(), verified.times(), verified.included(), terminal)?;
     if let Some(what) = reuse::describe(hashed) {
         terminal.result(Tone::Bad, "reused  ", &what)?;
     }
@@ -233,15 +142,6 @@ fn print(
 /// What is known of a verified model, for programs; signing says the same of what it made.
 pub(crate) fn to_json(verdict: &str, verified: &VerifiedModel, model: &Path, bundle: &Path) -> Value {
     let manifest = &verified.statement().manifest;
-    let logged = verified.included().map(|log| {
-        json!({
-            "origin": log.origin(),
-            "log_id": hex::encode(log.log_id()),
-            "index": log.index(),
-            "tree_size": log.tree_size(),
-            "witnesses": log.witnesses(),
-        })
-    });
     json!({
         "verdict": verdict,
         "model": model.display().to_string(),
@@ -249,7 +149,11 @@ pub(crate) fn to_json(verdict: &str, verified: &VerifiedModel, model: &Path, bun
         "name": verified.statement().name,
         "root_digest": hex::encode(manifest.root_digest()),
         "predicate_type": verified.statement().predicate.uri(),
-        "signed_form": match verified.form() { Form::Dsse(_) => "dsse", Form::ModelSigningV0 => "model_signing_v0.2" },
+        "signed_form": match verified.form() {
+            Form::Dsse(_) => "dsse",
+            Form::Message(_) => "message",
+            Form::ModelSigningV0 => "model_signing_v0.2",
+        },
         "hash": manifest.serialization().hash.name(),
         "method": manifest.serialization().method.name(),
         "shard_size": match manifest.serialization().method {
@@ -259,34 +163,8 @@ pub(crate) fn to_json(verdict: &str, verified: &VerifiedModel, model: &Path, bun
         "files": verified.files(),
         "bytes": verified.bytes(),
         "unchecked": verified.unchecked(),
-        "signer": signer_json(verified.signer()),
-        "log": logged,
+        "signer": whom::signer_json(verified.signer()),
+        "times": whom::times_json(verified.times()),
+        "log": verified.included().map(whom::log_json),
     })
-}
-
-/// Names a signer for people.
-pub(crate) fn describe_signer(signer: &Signer) -> String {
-    match signer {
-        Signer::Key { name, key } => format!("{name} ({} {})", key.kind(), fingerprint(key)),
-        Signer::Certificate { subject, anchor, key, .. } => {
-            format!("{subject}, certified by {anchor} ({} {})", key.kind(), fingerprint(key))
-        }
-    }
-}
-
-fn signer_json(signer: &Signer) -> Value {
-    match signer {
-        Signer::Key { name, key } => {
-            json!({"mode": "key", "name": name, "key": super::key::to_json(key)})
-        }
-        Signer::Certificate { subject, anchor, key, fingerprint, valid_at, time_source } => json!({
-            "mode": "certificate",
-            "subject": subject,
-            "anchor": anchor,
-            "certificate_sha256": hex::encode(fingerprint),
-            "valid_at": valid_at.to_string(),
-            "time_from": match time_source { TimeSource::Clock => "clock", TimeSource::Caller => "caller" },
-            "key": super::key::to_json(key),
-        }),
-    }
 }
