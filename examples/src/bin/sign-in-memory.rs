@@ -63,5 +63,6 @@ fn verify(bundle: &[u8], key: &PublicKey, hashed: &Hashed) -> Result<String, Box
     match verified.signer() {
         Signer::Key { name, .. } => Ok(name.clone()),
         Signer::Certificate { subject, .. } => Ok(subject.clone()),
+        Signer::Identity { identity, .. } => Ok(identity.to_string()),
     }
 }

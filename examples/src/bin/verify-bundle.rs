@@ -74,8 +74,9 @@ fn inside(model: &Path, bundle: &Path) -> Result<Option<ModelPath>, Box<dyn Erro
 
 fn describe(model: &VerifiedModel) -> String {
     let signer = match model.signer() {
-        sealwax_verify::Signer::Key { name, .. } => name,
-        sealwax_verify::Signer::Certificate { subject, .. } => subject,
+        sealwax_verify::Signer::Key { name, .. } => name.clone(),
+        sealwax_verify::Signer::Certificate { subject, .. } => subject.clone(),
+        sealwax_verify::Signer::Identity { identity, .. } => identity.to_string(),
     };
     match model.included() {
         Some(log) => {
