@@ -128,7 +128,6 @@ impl From<&Refusal> for Failure {
             | Refusal::Claim { .. }
             | Refusal::Subject { .. }
             | Refusal::NoInvitation => (403, PERMISSION_DENIED),
-            Refusal::TooManyTokens => (429, RESOURCE_EXHAUSTED),
             Refusal::IssuerDocument { .. } => (503, UNAVAILABLE),
             Refusal::Malformed { .. } | Refusal::TooLong { .. } | Refusal::Proof | Refusal::Key(_) => {
                 (400, INVALID_ARGUMENT)
@@ -209,7 +208,6 @@ const LIMITS: Limits = Limits { bytes: 64 * 1_024, depth: 8, values: 64 };
 /// Codes of gRPC.
 const INVALID_ARGUMENT: u8 = 3;
 const PERMISSION_DENIED: u8 = 7;
-const RESOURCE_EXHAUSTED: u8 = 8;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
 const UNAUTHENTICATED: u8 = 16;

@@ -70,4 +70,4 @@ pub use possession::KeyRequest;
 pub use recorded::Recorded;
 pub use refusal::Refusal;
 pub use timestamp_authority::{TimestampAuthority, TimestampRefusal, TimestampReply};
-pub use token::{IdentityToken, UsedTokens, VerifiedToken};
+pub use token::{IdentityToken, VerifiedToken};

@@ -84,9 +84,6 @@ pub enum Refusal {
     /// The token was used before.
     #[error("the token has been used already")]
     AlreadyUsed,
-    /// More tokens are remembered than there is room for, until the first of them expires.
-    #[error("too many tokens were used lately")]
-    TooManyTokens,
     /// Whoever asks does not have the private key.
     #[error("the proof of possession does not verify")]
     Proof,

@@ -120,7 +120,8 @@ impl VerifiedToken {
         &self.identity
     }
 
-    /// Names the token: SHA-256 of what its issuer signed.
+    /// Names the token: SHA-256 of what its issuer signed. Whoever takes tokens once each remembers this, before anything
+    /// is issued, until [`VerifiedToken::ends`].
     pub fn id(&self) -> &[u8; 32] {
         &self.id
     }
@@ -140,45 +141,6 @@ impl VerifiedToken {
     /// Clients differ in which of the two they take, and both are this token's.
     pub(crate) fn challenges(&self) -> &[String] {
         &self.challenges
-    }
-}
-
-/// Which tokens have been used, until they expire.
-///
-/// It belongs in one place that all requests go through. What it holds is gone with the process: a token that was used
-/// before can be used once more after a restart, for as long as it is valid.
-#[derive(Debug)]
-pub struct UsedTokens {
-    capacity: usize,
-    expiries: BTreeMap<[u8; 32], i64>,
-}
-
-impl UsedTokens {
-    /// Makes room for so many tokens; one takes about 60 bytes.
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity, expiries: BTreeMap::new() }
-    }
-
-    /// Takes a token, unless it was taken before. Tokens of an issuer whose tokens are reusable are always taken.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::AlreadyUsed`]; [`Refusal::TooManyTokens`] where there is no room, for forgetting one would let it in again.
-    pub fn take(&mut self, token: &VerifiedToken, now: Timestamp) -> Result<(), Refusal> {
-        if token.reusable {
-            return Ok(());
-        }
-        if self.expiries.contains_key(&token.id) {
-            return Err(Refusal::AlreadyUsed);
-        }
-        if self.expiries.len() >= self.capacity {
-            self.expiries.retain(|_, expires| expires.saturating_add(LEEWAY) > now.as_second());
-        }
-        if self.expiries.len() >= self.capacity {
-            return Err(Refusal::TooManyTokens);
-        }
-        self.expiries.insert(token.id, token.expires);
-        Ok(())
     }
 }
 
@@ -287,7 +249,7 @@ fn read_header(text: &[u8]) -> Result<(String, Option<String>), sealwax_attestat
 
 /// How far the clocks of an issuer and of the authority may differ, in seconds.
 const LEEWAY: i64 = 60;
-/// The longest life of a token, which is how long its use may have to be remembered.
+/// The longest life of a token, which is how long its use has to be remembered.
 const MAX_LIFE_HOURS: u32 = 24;
 /// The last second of the year 9999.
 const MAX_TIME: u64 = 253_402_300_799;

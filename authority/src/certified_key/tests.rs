@@ -109,8 +109,15 @@ fn refuses_a_chain_that_is_not_one() {
     assert!(matches!(broken(vec![good[0].clone(), good[1].clone(), stranger]), Error::BrokenChain));
     assert!(matches!(broken(vec![good[1].clone()]), Error::NotItsKey));
     CertifiedKey::new(good, again()).unwrap();
-    // Signed by its issuer, under an issuer that is no authority.
+    // Signed by its issuer's key, but naming another issuer.
     let root = root();
+    let stranger = name("Stranger").to_der().unwrap();
+    let subject = name("Below").to_der().unwrap();
+    let public = root.key().public_key();
+    let draft = Draft::new(public, &stranger, &subject, issuer.public_key(), years(1), vec![]).unwrap();
+    let misnamed = draft.sign(root.key()).unwrap();
+    assert!(matches!(broken(vec![misnamed, root.chain()[0].clone()]), Error::BrokenChain));
+    // Signed by its issuer, under an issuer that is no authority.
     let stamper = key(KeyKind::P256);
     let stamps = chain(&root, Role::Timestamps, &stamper);
     let leaf = CertifiedKey::new(stamps.clone(), stamper).unwrap();

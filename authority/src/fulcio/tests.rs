@@ -199,7 +199,6 @@ fn k08_a_failure_tells_whose_fault_it_is_and_nothing_secret() {
         (Refusal::EmailNotVerified, 403, 7),
         (Refusal::Proof, 400, 3),
         (Refusal::Key(sealwax_keys::Error::PrivateKeyGiven), 400, 3),
-        (Refusal::TooManyTokens, 429, 8),
         (Refusal::IssuerDocument { what: "key set" }, 503, 14),
     ] {
         let failure = Failure::from(&refusal);
