@@ -161,7 +161,7 @@ impl SigningConfig {
         let logs = services("rekorTlogUrls")?;
         let timestamp_authorities = services("tsaUrls")?;
         // What a configuration lists, it must also say how many of: a guess would be one too few.
-        let mut choice = |name, services: &[Service]| match config.take_optional(name, selector)? {
+        let mut choice = |name, services: &[Service]| match config.take_optional(name, selector)?.flatten() {
             None if !services.is_empty() => Err(Error::Missing { path: name.to_owned() }),
             found => Ok(found.unwrap_or_default()),
         };
@@ -252,15 +252,18 @@ fn selector_json(selector: Selector) -> Value {
     object.into()
 }
 
-fn selector(json: Json<'_>) -> Result<Selector, Error> {
+/// Reads a selector; cosign writes an empty object where there is nothing to select from.
+fn selector(json: Json<'_>) -> Result<Option<Selector>, Error> {
     let mut object = json.object()?;
-    let name = object.take("selector", Json::name)?;
+    let Some(name) = object.take_optional("selector", Json::name)? else {
+        return object.finish().map(|()| None);
+    };
     let count = object.take_optional("count", |count| small(&count))?.and_then(NonZeroU32::new);
     object.finish()?;
     match (name.as_ref(), count) {
-        (ANY, None) => Ok(Selector::Any),
-        (ALL, None) => Ok(Selector::All),
-        (EXACT, Some(count)) => Ok(Selector::Exact(count)),
+        (ANY, None) => Ok(Some(Selector::Any)),
+        (ALL, None) => Ok(Some(Selector::All)),
+        (EXACT, Some(count)) => Ok(Some(Selector::Exact(count))),
         (EXACT, None) => Err(Error::Missing { path: "count".to_owned() }),
         (ANY | ALL, Some(_)) => Err(Error::UnknownField { path: "count".to_owned() }),
         _ => Err(unsupported("selector", &name).within("selector")),

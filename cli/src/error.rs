@@ -103,6 +103,16 @@ pub(crate) enum Error {
     Answer { url: String, source: sealwax_attestation::Error },
     #[error("{url}: the answer does not prove that the entry is in the log: {rejection}")]
     Unproven { url: String, rejection: Box<Rejection> },
+    #[error("{whence}: cannot be used as an identity token: {reason}")]
+    IdentityToken { whence: String, reason: String },
+    #[error("{issuer}: no identity: {reason}")]
+    Login { issuer: String, reason: String },
+    #[error("{url}: {reason}")]
+    Service { url: String, reason: String },
+    #[error("{needed} of the kind {what} needed, and these did not answer: {failures}", failures = list(failures))]
+    TooFewAnswers { what: &'static str, needed: usize, failures: Vec<Error> },
+    #[error("{path}: not a {what}: {source}", path = path.display())]
+    Settings { path: PathBuf, what: &'static str, source: sealwax_attestation::Error },
     #[error("{0}")]
     Bug(String),
     #[error("cannot write the result: {0}")]
@@ -145,6 +155,8 @@ impl Error {
             | Self::TrustedRoot { .. }
             | Self::Policy { .. }
             | Self::NoWitness { .. }
+            | Self::IdentityToken { .. }
+            | Self::Settings { .. }
             | Self::LogKey { .. } => USAGE,
             Self::Witness { source, .. } if is_unusable_key(source) => USAGE,
             Self::LogDamaged { .. } | Self::Unproven { .. } => LOG_MISBEHAVED,
@@ -166,6 +178,9 @@ impl Error {
             | Self::Network(_)
             | Self::Refused { .. }
             | Self::Answer { .. }
+            | Self::Login { .. }
+            | Self::Service { .. }
+            | Self::TooFewAnswers { .. }
             | Self::Log { .. }
             | Self::Witness { .. }
             | Self::Stdout(_) => COULD_NOT,
@@ -240,6 +255,13 @@ impl Error {
             Self::NoWitness { .. } => "`sealwax witness init DIR --name NAME` makes one",
             Self::Witness { source, .. } => witness_hint(source)?,
             Self::LogKey { .. } => "give the log's verifier key as one line: NAME+ID+KEY",
+            Self::IdentityToken { .. } => "get a new one: they are made for one use and live for minutes",
+            Self::Login { .. } => {
+                "nothing was signed; log in again, or give a token with --identity-token FILE or a key with --key"
+            }
+            Self::Service { .. } => "nothing was written; ask whoever runs the service",
+            Self::TooFewAnswers { failures, .. } => return failures.first().and_then(Self::hint),
+            Self::Settings { .. } => "ask whoever runs the services for their client trust configuration",
             Self::Bug(_) => "please report this, with the command that you typed",
             Self::Io { source, .. } => io_hint(source)?,
             Self::Usage(_) | Self::Stdout(_) => return None,
@@ -330,6 +352,10 @@ pub(crate) fn clap_exit(error: &clap::Error, terminal: Terminal) -> ExitCode {
 pub(crate) fn panic_exit(terminal: Terminal) -> ExitCode {
     let _ = terminal.json(&json!({"verdict": "error", "message": "a bug in sealwax", "exit_code": BUG}));
     ExitCode::from(BUG)
+}
+
+fn list(failures: &[Error]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn count(damage: &[Damage]) -> String {

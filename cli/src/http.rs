@@ -1,17 +1,49 @@
-//! The one place that talks to the network: requests to logs and witnesses that the person named.
+//! The one place that talks to the network: requests to services that the person named, and the loopback address that a
+//! browser comes back to.
 
 // This is the module that the bans of clippy.toml point to.
 #![allow(clippy::disallowed_methods)]
 
+pub(crate) mod loopback;
+
 use std::io::Read as _;
 use std::time::Duration;
 
-use reqwest::blocking::{Client, Response};
+use reqwest::Url;
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use sealwax_server::{Answered, Get, Post};
+use zeroize::Zeroizing;
 
 /// A client that follows no redirection: whoever is asked answers, and nobody is sent elsewhere (attack H02).
 pub(crate) struct Http(Client);
+
+/// What is sent with a POST.
+#[derive(Debug)]
+pub(crate) struct Body<'a> {
+    /// Its media type.
+    pub(crate) media_type: &'static str,
+    /// The bytes.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    /// Gives a header's value, where it is there and text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
 
 impl Http {
     /// Makes a client that waits at most `patience` for a whole answer.
@@ -26,18 +58,33 @@ impl Http {
 
     /// Asks for `url` and reads at most `limit` bytes of the answer.
     pub(crate) fn get(&self, url: &str, limit: u64) -> Result<Answered, String> {
-        read(self.0.get(url).send(), limit)
+        self.ask(url, None, None, limit).map(Answered::from)
     }
 
-    /// Sends JSON to `url` and reads at most `limit` bytes of the answer.
-    pub(crate) fn post_json(&self, url: &str, body: Vec<u8>, limit: u64) -> Result<Answered, String> {
-        read(self.0.post(url).header("content-type", "application/json").body(body).send(), limit)
+    /// Asks for `url`, sending a body where there is one and a secret in the `Authorization` header where there is one, and
+    /// reads at most `limit` bytes of the answer.
+    pub(crate) fn ask(
+        &self,
+        url: &str,
+        body: Option<&Body<'_>>,
+        bearer: Option<&str>,
+        limit: u64,
+    ) -> Result<Answer, String> {
+        let request = match body {
+            None => self.0.get(url),
+            Some(body) => self.0.post(url).header("content-type", body.media_type).body(body.bytes.to_vec()),
+        };
+        let authorized = |request: RequestBuilder| match bearer {
+            Some(secret) => request.bearer_auth(secret),
+            None => request,
+        };
+        read(authorized(request).send(), limit)
     }
 }
 
 impl Post for Http {
     fn post(&self, url: &str, body: &[u8]) -> Result<Answered, String> {
-        read(self.0.post(url).body(body.to_vec()).send(), MAX_COSIGNATURES)
+        read(self.0.post(url).body(body.to_vec()).send(), MAX_COSIGNATURES).map(Answered::from)
     }
 }
 
@@ -47,15 +94,51 @@ impl Get for Http {
     }
 }
 
+impl From<Answer> for Answered {
+    fn from(Answer { status, body, .. }: Answer) -> Self {
+        Answered { status, body }
+    }
+}
+
+/// Whether what is sent to a URL stays between this machine and that host: by TLS, or because the host is this machine.
+pub(crate) fn is_private(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    match (url.scheme(), url.host_str()) {
+        ("https", Some(_)) => true,
+        // Spelt out: a name could lead anywhere, but for the one that RFC 6761 reserves.
+        ("http", Some(host)) => matches!(host, "127.0.0.1" | "[::1]" | "localhost"),
+        _ => false,
+    }
+}
+
+/// Adds parameters to the query of a URL.
+///
+/// # Errors
+/// A sentence, for what is no URL.
+pub(crate) fn with_query(url: &str, parameters: &[(&str, &str)]) -> Result<String, String> {
+    let url = Url::parse(url).map(|mut url| {
+        url.query_pairs_mut().extend_pairs(parameters);
+        url.into()
+    });
+    url.map_err(|error| format!("not a URL: {error}"))
+}
+
+/// Writes parameters as `application/x-www-form-urlencoded`.
+pub(crate) fn form(parameters: &[(&str, &str)]) -> Zeroizing<String> {
+    let url = Url::parse_with_params("http://localhost/", parameters);
+    Zeroizing::new(url.ok().and_then(|url| url.query().map(str::to_owned)).unwrap_or_default())
+}
+
 /// Reads an answer whose length nobody promised: one that is longer than it may be is no answer (attack B04).
-fn read(answer: reqwest::Result<Response>, limit: u64) -> Result<Answered, String> {
+fn read(answer: reqwest::Result<Response>, limit: u64) -> Result<Answer, String> {
     let answer = answer.map_err(|error| describe(&error))?;
-    let (status, url) = (answer.status().as_u16(), answer.url().clone());
+    let (status, url) = (answer.status().as_u16(), shown(answer.url()));
+    let headers = answer.headers().clone();
     let mut body = Vec::new();
     let read = answer.take(limit.saturating_add(1)).read_to_end(&mut body);
     let length = u64::try_from(read.map_err(|error| format!("{url}: {}", innermost(&error)))?);
     if length.is_ok_and(|length| length <= limit) {
-        return Ok(Answered { status, body });
+        return Ok(Answer { status, body, headers });
     }
     Err(format!("{url}: the answer is longer than {limit} bytes"))
 }
@@ -63,9 +146,16 @@ fn read(answer: reqwest::Result<Response>, limit: u64) -> Result<Answered, Strin
 fn describe(error: &reqwest::Error) -> String {
     let reason = innermost(error);
     match error.url() {
-        Some(url) => format!("{url}: {reason}"),
+        Some(url) => format!("{}: {reason}", shown(url)),
         None => reason,
     }
+}
+
+/// A URL as it may be printed: its query may hold a secret (attack K08).
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.into()
 }
 
 /// The innermost reason is the one that helps.
@@ -79,3 +169,51 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// A witness answers with a few signature lines.
 const MAX_COSIGNATURES: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h02_secrets_go_to_https_and_to_this_machine_only() {
+        for good in
+            ["https://id.example", "https://127.0.0.1:8443/x", "http://127.0.0.1:80", "http://[::1]:3000/a"]
+        {
+            assert!(is_private(good), "{good}");
+        }
+        for bad in [
+            "http://id.example",
+            "http://127.0.0.1.evil.example",
+            "http://127.0.0.1@evil.example/",
+            "http://localhost.evil.example",
+            "http://169.254.169.254/",
+            "http://[::ffff:127.0.0.1]/",
+            "file:///etc/passwd",
+            "ftp://127.0.0.1/",
+            "127.0.0.1",
+            "",
+        ] {
+            assert!(!is_private(bad), "{bad}");
+        }
+        // A decimal spelling of an address is that address, whoever reads the URL.
+        assert!(is_private("http://2130706433/"));
+        assert!(!is_private("http://2852039166/"));
+    }
+
+    #[test]
+    fn k08_queries_are_not_printed() {
+        let url = Url::parse("https://id.example/token?secret=1#x").unwrap();
+        assert_eq!(shown(&url), "https://id.example/token#x");
+        let asked = Http::new(Duration::from_millis(1)).unwrap().get("http://127.0.0.1:1/a?secret=1", 1);
+        assert!(asked.is_err_and(|reason| !reason.contains("secret")));
+    }
+
+    #[test]
+    fn parameters_are_escaped() {
+        let pairs = [("a b", "c&d=e"), ("f", "é+%")];
+        let encoded = "a+b=c%26d%3De&f=%C3%A9%2B%25";
+        assert_eq!(*form(&pairs), encoded);
+        assert_eq!(with_query("https://h/p?q=1", &pairs).unwrap(), format!("https://h/p?q=1&{encoded}"));
+        assert!(with_query("nothing", &pairs).is_err());
+    }
+}

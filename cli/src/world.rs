@@ -1,4 +1,4 @@
-//! The one place that looks at the process: its arguments, its environment, its clock, its exit.
+//! The one place that looks at the process: its arguments, its environment, its clock, its exit, and other programs.
 
 // This is the module that the bans of clippy.toml point to.
 #![allow(clippy::disallowed_methods)]
@@ -6,11 +6,12 @@
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use clap::{Arg, ArgAction, ColorChoice, CommandFactory as _, FromArgMatches as _};
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use sealwax_sha256_lanes::{Kernel, Path};
 
@@ -97,6 +98,48 @@ impl World {
         let missing = || Error::Variable { name: name.to_owned() };
         variable(name).ok_or_else(missing)?.into_string().map_err(|_| missing())
     }
+
+    /// Whether a person can be shown a page here: a browser is named, or there is a screen that is not far away.
+    pub(crate) fn has_browser(&self) -> bool {
+        let screen = cfg!(target_os = "macos")
+            || variable("DISPLAY").is_some()
+            || variable("WAYLAND_DISPLAY").is_some();
+        variable(BROWSER).is_some() || (screen && variable("SSH_CONNECTION").is_none())
+    }
+
+    /// Opens a page in the person's browser, if that can be done; its address was printed as well.
+    pub(crate) fn open_browser(&self, url: &str) {
+        let usual = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let program = variable(BROWSER).unwrap_or_else(|| usual.into());
+        let mut command = Command::new(program);
+        // A browser may live on when this program has ended, and talks a lot.
+        let _ = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    }
+
+    /// Runs another program that gives a secret on its standard output, and gives it.
+    ///
+    /// # Errors
+    /// A sentence, where it does not run, fails, or prints more than `limit` bytes or something else than text.
+    pub(crate) fn output_of(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        limit: u64,
+    ) -> Result<Zeroizing<String>, String> {
+        let run =
+            Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let output = run.map_err(|error| format!("cannot run {program}: {error}"))?;
+        let printed = Zeroizing::new(output.stdout);
+        if !output.status.success() {
+            return Err(format!("{program} failed: {}", output.status));
+        }
+        if u64::try_from(printed.len()).is_ok_and(|length| length > limit) {
+            return Err(format!("{program} printed more than {limit} bytes"));
+        }
+        std::str::from_utf8(&printed)
+            .map(|text| Zeroizing::new(text.to_owned()))
+            .map_err(|_| format!("{program} printed no text"))
+    }
 }
 
 /// Runs the command: arguments in, exit code out. A panic is a bug, and never a success.
@@ -150,3 +193,6 @@ fn asks_for(option: &str) -> bool {
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
+
+/// The variable that names the person's browser.
+const BROWSER: &str = "BROWSER";

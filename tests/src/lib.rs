@@ -10,9 +10,11 @@ pub mod crash;
 pub mod http;
 pub mod litewitness;
 pub mod log;
+pub mod loopback;
 pub mod machine;
 pub mod oidc;
 pub mod server;
+pub mod sigstore;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -10,10 +10,8 @@
 //! ```
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -24,6 +22,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::http::{self, Answer};
+use crate::loopback::{self, Reply, Request};
 
 /// A running issuer; it ends with the test's process.
 pub struct Issuer {
@@ -59,7 +58,7 @@ pub enum Fault {
 }
 
 struct Shared {
-    url: String,
+    url: OnceLock<String>,
     key: SigningKey,
     state: Mutex<State>,
 }
@@ -106,20 +105,12 @@ impl SigningKey {
 impl Issuer {
     /// Starts an issuer with a key of its own.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let url = format!("http://{address}");
         let subject = json!({"sub": "alice", "email": "alice@example.com", "email_verified": true});
         let state = Mutex::new(State { subject, ..State::default() });
-        let shared = Arc::new(Shared { url, key: SigningKey::generate("1"), state });
+        let shared = Arc::new(Shared { url: OnceLock::new(), key: SigningKey::generate("1"), state });
         let served = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&served);
-                // A client that goes away in the middle is its own affair.
-                thread::spawn(move || drop(shared.serve(stream)));
-            }
-        });
+        let address = loopback::serve(move |request| served.answer(request));
+        shared.url.set(format!("http://{address}")).expect("an address once");
         Self { address, shared }
     }
 
@@ -130,7 +121,7 @@ impl Issuer {
 
     /// Gives the issuer's URL, which is also the `iss` of its tokens.
     pub fn url(&self) -> String {
-        self.shared.url.clone()
+        self.shared.url().to_owned()
     }
 
     /// Mints a token for the audience `sigstore` that is valid for ten minutes; a claim of `claims` replaces one of these,
@@ -206,6 +197,10 @@ pub fn github_claims(repository: &str, reference: &str) -> Value {
 }
 
 impl Shared {
+    fn url(&self) -> &str {
+        self.url.get().expect("an address before the first request")
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no test failed while it held the state")
     }
@@ -215,8 +210,8 @@ impl Shared {
         let mut state = self.state();
         state.minted += 1;
         let issuer = match &state.fault {
-            Some(Fault::OtherIssuer(other)) => other,
-            _ => &self.url,
+            Some(Fault::OtherIssuer(other)) => other.as_str(),
+            _ => self.url(),
         };
         let mut token = json!({
             "iss": issuer, "aud": "sigstore", "iat": now, "nbf": now, "exp": now + 600,
@@ -246,102 +241,48 @@ impl Shared {
         self.mint(&self.key, claims)
     }
 
-    fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
-        let mut reader = BufReader::new(stream.try_clone()?);
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let mut words = line.split(' ');
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let mut headers = HashMap::new();
-        loop {
-            let mut header = String::new();
-            if reader.read_line(&mut header)? == 0 || header == "\r\n" {
-                break;
-            }
-            if let Some((name, value)) = header.split_once(':') {
-                headers.insert(name.to_lowercase(), value.trim().to_owned());
-            }
-        }
-        let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        self.state().requests.push(format!("{method} {path}"));
-        self.answer(
-            stream,
-            method,
-            path,
-            &parameters(query),
-            &parameters(&String::from_utf8_lossy(&body)),
-            &headers,
-        )
-    }
-
-    fn answer(
-        &self,
-        mut stream: TcpStream,
-        method: &str,
-        path: &str,
-        query: &HashMap<String, String>,
-        form: &HashMap<String, String>,
-        headers: &HashMap<String, String>,
-    ) -> std::io::Result<()> {
-        let fault = self.state().fault.clone();
-        let (status, location, body) = match (fault, method, path) {
-            (Some(Fault::Redirect(to)), ..) => (302, Some(to), json!({})),
-            (Some(Fault::Status(status)), ..) => (status, None, json!({})),
-            (Some(Fault::Html), ..) => {
-                let page = "<html><body>Welcome</body></html>";
-                return write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{page}",
-                    page.len()
-                );
-            }
-            (Some(Fault::Endless), ..) => {
-                write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{{\"a\":\""
-                )?;
-                loop {
-                    stream.write_all(&[b'a'; 65_536])?;
-                }
-            }
-            (fault, "GET", "/.well-known/openid-configuration") => {
-                (200, None, self.discovery(fault.as_ref()))
-            }
-            (_, "GET", "/keys") => (200, None, json!({"keys": [self.key.jwk]})),
-            (fault, "GET", "/authorize") => (302, Some(self.authorize(query, fault.as_ref())), json!({})),
-            (Some(Fault::NoToken), "POST", "/token") => (400, None, json!({"error": "invalid_grant"})),
-            (_, "POST", "/token") => self.token(form),
-            (_, "POST", "/device/code") => (200, None, self.device(form)),
-            // What a job in GitHub Actions asks, with the secret that it was given.
-            (_, "GET", "/ci")
-                if headers.get("authorization").is_some_and(|value| value == "Bearer ci-secret") =>
-            {
-                let audience = query.get("audience").map_or("", String::as_str);
-                (200, None, json!({"value": self.mint_login(audience, None)}))
-            }
-            (_, "GET", "/ci") => (401, None, json!({})),
-            _ => (404, None, json!({})),
+    fn answer(&self, request: &Request) -> Reply {
+        let (method, path) = (request.method.as_str(), request.path.as_str());
+        let fault = {
+            let mut state = self.state();
+            state.requests.push(format!("{method} {path}"));
+            state.fault.clone()
         };
-        let location = location.map(|to| format!("Location: {to}\r\n")).unwrap_or_default();
-        let body = body.to_string();
-        write!(
-            stream,
-            "HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nConnection: close\r\n{location}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
+        let nothing = json!({});
+        match (fault, method, path) {
+            (Some(Fault::Redirect(to)), ..) => Reply::redirect(&to),
+            (Some(Fault::Status(status)), ..) => Reply::json(status, &nothing),
+            (Some(Fault::Html), ..) => Reply::page(),
+            (Some(Fault::Endless), ..) => Reply::Endless,
+            (fault, "GET", "/.well-known/openid-configuration") => {
+                Reply::json(200, &self.discovery(fault.as_ref()))
+            }
+            (_, "GET", "/keys") => Reply::json(200, &json!({"keys": [self.key.jwk]})),
+            (fault, "GET", "/authorize") => Reply::redirect(&self.authorize(&request.query, fault.as_ref())),
+            (Some(Fault::NoToken), "POST", "/token") => Reply::json(400, &json!({"error": "invalid_grant"})),
+            (_, "POST", "/token") => match self.token(&request.form()) {
+                Ok(token) => Reply::json(200, &token),
+                Err(error) => Reply::json(400, &json!({"error": error})),
+            },
+            (_, "POST", "/device/code") => Reply::json(200, &self.device(&request.form())),
+            // What a job in GitHub Actions asks, with the secret that it was given.
+            (_, "GET", "/ci") if request.header("authorization") == "Bearer ci-secret" => {
+                let audience = request.query.get("audience").map_or("", String::as_str);
+                Reply::json(200, &json!({"value": self.mint_login(audience, None)}))
+            }
+            (_, "GET", "/ci") => Reply::json(401, &nothing),
+            _ => Reply::json(404, &nothing),
+        }
     }
 
     fn discovery(&self, fault: Option<&Fault>) -> Value {
         let issuer = match fault {
-            Some(Fault::OtherIssuer(other)) => other,
-            _ => &self.url,
+            Some(Fault::OtherIssuer(other)) => other.as_str(),
+            _ => self.url(),
         };
         let base = match fault {
-            Some(Fault::OtherEndpoints(base)) => base,
-            _ => &self.url,
+            Some(Fault::OtherEndpoints(base)) => base.as_str(),
+            _ => self.url(),
         };
         json!({
             "issuer": issuer,
@@ -388,15 +329,14 @@ impl Shared {
         };
         self.state().codes.insert("device".to_owned(), grant);
         json!({
-            "device_code": "device", "user_code": "WAX-SEAL", "verification_uri": format!("{}/activate", self.url),
-            "verification_uri_complete": format!("{}/activate?user_code=WAX-SEAL", self.url),
+            "device_code": "device", "user_code": "WAX-SEAL", "verification_uri": format!("{}/activate", self.url()),
+            "verification_uri_complete": format!("{}/activate?user_code=WAX-SEAL", self.url()),
             "expires_in": 300, "interval": 1,
         })
     }
 
     /// Exchanges a code, once, against the verifier of its challenge.
-    fn token(&self, form: &HashMap<String, String>) -> (u16, Option<String>, Value) {
-        let refuse = |error: &str| (400, None, json!({"error": error}));
+    fn token(&self, form: &HashMap<String, String>) -> Result<Value, &'static str> {
         let text = |name: &str| form.get(name).map_or("", String::as_str);
         let device = text("grant_type") == "urn:ietf:params:oauth:grant-type:device_code";
         let code = if device { text("device_code") } else { text("code") };
@@ -404,52 +344,22 @@ impl Shared {
             let mut state = self.state();
             if device && state.pending > 0 {
                 state.pending -= 1;
-                return refuse("authorization_pending");
+                return Err("authorization_pending");
             }
             state.codes.remove(code)
         };
-        let Some(grant) = grant else { return refuse("invalid_grant") };
+        let Some(grant) = grant else { return Err("invalid_grant") };
         let proven = URL_SAFE_NO_PAD.encode(Sha256::digest(text("code_verifier")));
         // Not every client sends a challenge for a device; where there is one, it holds.
         if proven != grant.challenge && !(device && grant.challenge.is_empty()) {
-            return refuse("invalid_grant");
+            return Err("invalid_grant");
         }
         if !device
             && (text("redirect_uri") != grant.redirect_uri || text("grant_type") != "authorization_code")
         {
-            return refuse("invalid_request");
+            return Err("invalid_request");
         }
         let token = self.mint_login(&grant.client, grant.nonce.as_deref());
-        (
-            200,
-            None,
-            json!({"access_token": "opaque", "token_type": "Bearer", "expires_in": 600, "id_token": token}),
-        )
+        Ok(json!({"access_token": "opaque", "token_type": "Bearer", "expires_in": 600, "id_token": token}))
     }
-}
-
-/// Reads a query or a form.
-fn parameters(text: &str) -> HashMap<String, String> {
-    let pair = |pair: &str| {
-        let (name, value) = pair.split_once('=')?;
-        Some((decode(name), decode(value)))
-    };
-    text.split('&').filter_map(pair).collect()
-}
-
-fn decode(text: &str) -> String {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::new();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = [bytes.next(), bytes.next()].map(|digit| char::from(digit.unwrap_or_default()));
-                let digits = digits.map(|digit| digit.to_digit(16).unwrap_or_default());
-                u8::try_from(digits[0] * 16 + digits[1]).unwrap_or_default()
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
