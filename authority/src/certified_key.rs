@@ -220,7 +220,7 @@ pub(crate) fn subject_key(key: &PublicKey) -> Result<Extension> {
 }
 
 /// Writes the basic constraints of an authority.
-fn constraints(path_len_constraint: Option<u8>) -> Result<Extension> {
+pub(crate) fn constraints(path_len_constraint: Option<u8>) -> Result<Extension> {
     let value = BasicConstraints { ca: true, path_len_constraint };
     extension(BASIC_CONSTRAINTS, true, value.to_der().map_err(|_| ENCODE)?)
 }

@@ -3,7 +3,7 @@ use std::io;
 use sealwax_keys::{KeyKind, KeyUsage, Scheme, SubjectName};
 
 use super::*;
-use crate::certified_key::Role;
+use crate::certified_key::{Role, TIME_STAMPING, constraints};
 use crate::identity::{Claim, IdentityName};
 use crate::test_keys::{chain, name, now, root, validity};
 
@@ -94,7 +94,10 @@ fn i05_writes_a_user_name_as_another_kind_of_name() {
     let mut expected =
         vec![0xa0, 0x21, 6, 10, 0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7, 0xa0, 0x13, 0x0c, 0x11];
     expected.extend(b"alice!example.com");
-    assert_eq!(issued.certificate().subject_alternative_names(), [SubjectName::Other(expected)]);
+    let names = issued.certificate().extension("2.5.29.17").unwrap();
+    assert_eq!(names.value[2..], expected);
+    let read = SubjectName::Username("alice!example.com".into());
+    assert_eq!(issued.certificate().subject_alternative_names(), [read]);
 }
 
 #[test]
@@ -180,6 +183,20 @@ fn k09_refuses_keys_in_a_role_that_is_not_theirs() {
     let stamper = CertifiedKey::new(chain, stamper).unwrap();
     let log = SecretKey::generate(KeyKind::P256).unwrap();
     assert!(matches!(CertificateAuthority::new(stamper, log), Err(Error::WrongRole { .. })));
+    // An authority, but for time alone; for code, but no authority.
+    let usage = || usages(KeyUsages::KeyCertSign.into()).unwrap();
+    for extensions in [
+        vec![usage(), constraints(Some(0)).unwrap(), purpose(TIME_STAMPING, false).unwrap()],
+        vec![usage(), purpose(CODE_SIGNING, false).unwrap()],
+    ] {
+        let (root, key) = (root(), SecretKey::generate(KeyKind::P256).unwrap());
+        let subject = name("X").to_der().unwrap();
+        let draft = root.draft(&subject, key.public_key(), validity(0, 1), extensions).unwrap();
+        let chain = vec![draft.sign(root.key()).unwrap(), root.chain()[0].clone()];
+        let log = SecretKey::generate(KeyKind::P256).unwrap();
+        let made = CertificateAuthority::new(CertifiedKey::new(chain, key).unwrap(), log);
+        assert!(matches!(made, Err(Error::WrongRole { .. })));
+    }
     for kind in [KeyKind::P384, KeyKind::Ed25519] {
         let log = SecretKey::generate(kind).unwrap();
         assert!(matches!(CertificateAuthority::new(root(), log), Err(Error::KeyKind { .. })));

@@ -18,7 +18,13 @@ fn reads_the_key_sets_that_issuers_publish_and_leaves_out_what_is_of_no_use() {
     };
     assert_eq!(read(json!([])), Ok(0));
     assert_eq!(read(json!([good, with("x5c", json!(["AA"])), with("key_ops", json!(["verify"]))])), Ok(3));
+    // The same point, cut in another place.
+    let part = |name: &str| URL_SAFE_NO_PAD.decode(good[name].as_str().unwrap()).unwrap();
+    let point = [part("x"), part("y")].concat();
+    let mut shifted = good.clone();
+    (shifted["x"], shifted["y"]) = (json!(base64(&point[..31])), json!(base64(&point[31..])));
     for useless in [
+        shifted,
         with("kty", json!("oct")),
         with("crv", json!("secp256k1")),
         with("crv", json!("P-384")),

@@ -92,3 +92,10 @@ fn c16_refuses_certification_requests_that_are_changed_or_none() {
     let long = vec![0x30; MAX_CSR + 1];
     assert!(matches!(KeyRequest::from_csr(&long), Err(Refusal::TooLong { .. })));
 }
+
+#[test]
+fn k08_prints_no_proof() {
+    let key = SecretKey::generate(KeyKind::P256).unwrap();
+    let request = KeyRequest::with_signature(key.public_key().clone(), vec![77; 70]);
+    assert!(!format!("{request:?}").contains("77, 77"));
+}

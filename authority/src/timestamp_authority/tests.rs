@@ -1,4 +1,5 @@
 use sealwax_keys::{KeyKind, SecretKey};
+use x509_cert::ext::pkix::KeyUsages;
 
 use super::*;
 use crate::certified_key::Role;
@@ -218,19 +219,24 @@ fn c07_refuses_a_certificate_that_is_not_for_time_alone() {
     assert!(refused(Role::Identities));
     assert!(!refused(Role::Timestamps));
     assert!(matches!(TimestampAuthority::new(root()), Err(Error::WrongRole { .. })));
-    // For time, but not critically; for time and another purpose; for time, but not for signing.
+    // For time, but not critically; for time and another purpose; for time, but not for signing; for time, and an authority.
     let root = root();
     let time =
         x509_cert::ext::pkix::ExtendedKeyUsage(vec![TIME_STAMPING, crate::certified_key::CODE_SIGNING]);
     let both = der::Encode::to_der(&time).unwrap();
     let both = crate::certificate::extension(EXTENDED_KEY_USAGE.parse().unwrap(), true, both).unwrap();
-    let uses = x509_cert::ext::pkix::KeyUsages::KeyAgreement;
+    let uses = KeyUsages::KeyAgreement;
     for extensions in [
         vec![crate::certified_key::purpose(TIME_STAMPING, false).unwrap()],
         vec![both],
         vec![
             crate::certified_key::purpose(TIME_STAMPING, true).unwrap(),
             crate::certified_key::usages(uses.into()).unwrap(),
+        ],
+        vec![
+            crate::certified_key::purpose(TIME_STAMPING, true).unwrap(),
+            crate::certified_key::usages(KeyUsages::KeyCertSign | KeyUsages::DigitalSignature).unwrap(),
+            crate::certified_key::constraints(None).unwrap(),
         ],
     ] {
         let key = SecretKey::generate(KeyKind::P256).unwrap();
