@@ -1,5 +1,5 @@
-//! Times whole runs of `sealwax` beside those of `model_signing`, beside `sha256sum`, which only hashes, and beside `cat`, which
-//! only reads.
+//! Times whole runs of `sealwax` beside those of `model_signing`, beside `sha256sum` and `openssl`, which only hash, and beside
+//! `cat`, which only reads.
 //!
 //! ```text
 //! $ cargo build --release -p sealwax && cargo run --release -p sealwax-tests --bin bench
@@ -12,7 +12,8 @@
 //! The models are made in a temporary directory, one after the other: few large files and one huge one, where hashing is
 //! everything, and many small ones, where everything else is. Each tool runs once to warm the cache and then in turns with the others, so that a slow minute of the
 //! machine meets all of them; how busy other programs kept the processors is said at the end. Times are medians of processes
-//! from start to end; processor time and peak memory come from GNU time and are left open where it is not installed.
+//! from start to end; processor time and peak memory come from GNU time and are left open where it is not installed. `--cold` runs
+//! everything once more with the system's cache emptied before each run, which only root may do.
 //!
 //! With `--check`, exit code 1 says that a promise was missed, 3 that one could not be checked. The full run needs 2.1 GB of
 //! disk, and as much free memory to be about the processor.
@@ -46,6 +47,10 @@ struct Options {
     #[arg(long)]
     quick: bool,
 
+    /// Also run each tool with an empty cache, as often; for root
+    #[arg(long)]
+    cold: bool,
+
     /// How often each tool runs on each model, beside the run that warms the cache
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -61,9 +66,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let sealwax = options.sealwax.clone().unwrap_or(beside);
     let mut out = io::stdout().lock();
 
-    let version = version(&sealwax)?.ok_or_else(|| format!("{}: no such program", sealwax.display()))?;
-    let peer = self::version(&options.model_signing)?;
-    writeln!(out, "{version}, medians of {} runs with a warm cache", options.runs)?;
+    let ours =
+        version(&sealwax, "--version")?.ok_or_else(|| format!("{}: no such program", sealwax.display()))?;
+    let peer = version(&options.model_signing, "--version")?;
+    writeln!(out, "{ours}, medians of {} runs with a warm cache", options.runs)?;
     match &peer {
         Some(peer) => writeln!(out, "beside {peer}")?,
         None => writeln!(out, "skipped: model_signing ({} not found)", options.model_signing.display())?,
@@ -75,7 +81,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         dir: dir.path().to_owned(),
         sealwax: sealwax.clone(),
         model_signing: peer.and_then(|_| place_of(&options.model_signing)),
+        openssl: version(Path::new(OPENSSL), "version")?.is_some(),
         runs: options.runs,
+        cold: options.cold,
     };
     bench.write_keys()?;
     let before = Load::now();
@@ -88,9 +96,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         };
         tables.push((shape, bench.run(&shape, &mut out)?));
     }
-    let start_up = start_up(&sealwax)?;
+    let start_up = bench.start_up()?;
     let others = before.zip(Load::now()).map(|(before, after)| after.others_since(&before));
-    writeln!(out, "start-up of `sealwax --version`: {:.1} ms", 1e3 * start_up.as_secs_f64())?;
+    for StartUp { what, time, .. } in &start_up {
+        writeln!(out, "{what}: {:.1} ms", 1e3 * time.as_secs_f64())?;
+    }
 
     if let Some(others) = others {
         writeln!(out, "other programs kept {others:.2} of {} cores busy meanwhile", cores())?;
@@ -100,7 +110,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut verdicts = promises(&tables);
-    verdicts.push(("start-up below 10 ms".to_owned(), Some(start_up < Duration::from_millis(10))));
+    for StartUp { what, time, most } in start_up {
+        verdicts.push((format!("{what} below {} ms", most.as_millis()), Some(time < most)));
+    }
     for (promise, kept) in &verdicts {
         let word = kept.map_or("not checked", |kept| if kept { "kept" } else { "MISSED" });
         writeln!(out, "{word:<12} {promise}")?;
@@ -120,7 +132,15 @@ fn promises(tables: &[(Shape, Vec<Row>)]) -> Vec<(String, Option<bool>)> {
     for (shape, rows) in tables {
         for step in ["sign", "verify"] {
             let what = format!("{}: {step} {} times as fast as {PEER}", shape.name, shape.faster);
-            promises.push((what, ratio(rows, step, PEER).map(|ratio| ratio >= shape.faster)));
+            promises.push((what, ratio(rows, step, (step, PEER), wall).map(|ratio| ratio >= shape.faster)));
+            if let Some(less) = shape.less_cpu {
+                let what = format!("{}: {step} with {less} times less CPU time than {PEER}", shape.name);
+                promises.push((what, ratio(rows, step, (step, PEER), cpu).map(|ratio| ratio >= less)));
+            }
+            if let Some(faster) = shape.faster_than_bare {
+                let what = format!("{}: {step} {faster} times as fast as {BARE}", shape.name);
+                promises.push((what, ratio(rows, step, ("hash", BARE), wall).map(|ratio| ratio >= faster)));
+            }
         }
         let peaks: Option<Vec<u64>> =
             rows.iter().filter(|row| row.tool == OURS).map(|row| row.peak_kib).collect();
@@ -130,10 +150,19 @@ fn promises(tables: &[(Shape, Vec<Row>)]) -> Vec<(String, Option<bool>)> {
     promises
 }
 
-/// Gives how many times as fast as another tool sealwax takes a step.
-fn ratio(rows: &[Row], step: &str, tool: &str) -> Option<f64> {
-    let wall = |tool: &str| rows.iter().find(|row| row.tool == tool && row.step == step).map(|row| row.wall);
-    Some(wall(tool)?.as_secs_f64() / wall(OURS)?.as_secs_f64())
+/// Gives how many times as much another tool needs for its step as sealwax for a step.
+fn ratio(rows: &[Row], step: &str, other: (&str, &str), need: fn(&Row) -> Option<Duration>) -> Option<f64> {
+    let need =
+        |step: &str, tool: &str| rows.iter().find(|row| row.tool == tool && row.step == step).and_then(need);
+    Some(need(other.0, other.1)?.as_secs_f64() / need(step, OURS)?.as_secs_f64())
+}
+
+fn wall(row: &Row) -> Option<Duration> {
+    Some(row.wall)
+}
+
+fn cpu(row: &Row) -> Option<Duration> {
+    row.cpu
 }
 
 /// Where the models are and what is timed on them.
@@ -141,7 +170,9 @@ struct Bench {
     dir: PathBuf,
     sealwax: PathBuf,
     model_signing: Option<PathBuf>,
+    openssl: bool,
     runs: u32,
+    cold: bool,
 }
 
 /// A model of equal files, and what is promised about it.
@@ -154,6 +185,10 @@ struct Shape {
     shard_mib: Option<u64>,
     /// How many times as fast as the other tool.
     faster: f64,
+    /// How many times less of its processor time, where that is promised.
+    less_cpu: Option<f64>,
+    /// How many times as fast as a program that only hashes, on all processors, where that is promised.
+    faster_than_bare: Option<f64>,
     peak_mib: u64,
 }
 
@@ -162,6 +197,13 @@ struct Contestant {
     step: &'static str,
     tool: &'static str,
     line: Vec<OsString>,
+}
+
+/// How long a run took that had hardly anything to do, and how long it may.
+struct StartUp {
+    what: &'static str,
+    time: Duration,
+    most: Duration,
 }
 
 /// What a tool needed for a step: medians of time, the largest peak of memory.
@@ -195,21 +237,63 @@ impl Bench {
         let model = self.dir.join(shape.name);
         let list = write_model(&model, shape)?;
         let contestants = self.contestants(&model, &list, shape);
-        let mut costs: Vec<Vec<Cost>> = contestants.iter().map(|_| Vec::new()).collect();
-        for round in 0..=self.runs {
-            for (contestant, costs) in contestants.iter().zip(&mut costs) {
-                let cost = measure(&contestant.line, &self.dir.join("cost"))?;
-                // The first round warms the cache and makes the signatures that are verified.
-                if round > 0 {
-                    costs.push(cost);
-                }
-            }
+        // The first round warms the cache and makes the signatures that are verified.
+        self.rounds(&contestants, 1, || Ok(()))?;
+        let rows = self.rounds(&contestants, self.runs, || Ok(()))?;
+        print(&rows, out)?;
+        if self.cold {
+            writeln!(out, "the same with an empty cache")?;
+            let rows = self.rounds(&contestants, self.runs, || fs::write("/proc/sys/vm/drop_caches", "3"))?;
+            print(&rows, out)?;
         }
         fs::remove_dir_all(&model)?;
-        let rows: Vec<Row> =
-            contestants.iter().zip(&costs).filter_map(|(who, costs)| Row::new(who, costs)).collect();
-        print(&rows, out)?;
         Ok(rows)
+    }
+
+    /// Runs all in turns, so many times, each after `prepare`.
+    fn rounds(
+        &self,
+        contestants: &[Contestant],
+        runs: u32,
+        prepare: impl Fn() -> io::Result<()>,
+    ) -> Result<Vec<Row>, Box<dyn Error>> {
+        let mut costs: Vec<Vec<Cost>> = contestants.iter().map(|_| Vec::new()).collect();
+        for _ in 0..runs {
+            for (contestant, costs) in contestants.iter().zip(&mut costs) {
+                prepare()?;
+                costs.push(measure(&contestant.line, &self.dir.join("cost"))?);
+            }
+        }
+        Ok(contestants.iter().zip(&costs).filter_map(|(who, costs)| Row::new(who, costs)).collect())
+    }
+
+    /// Gives how long runs take that have hardly anything to do, and how long they may.
+    fn start_up(&self) -> Result<[StartUp; 2], Box<dyn Error>> {
+        let model = self.dir.join("start-up");
+        let shape = Shape { name: "start-up", files: 1, bytes: 1 << 10, ..SHAPES[0] };
+        let list = write_model(&model, &shape)?;
+        let contestants = self.contestants(&model, &list, &shape);
+        let ours = |step| contestants.iter().find(|who| who.tool == OURS && who.step == step);
+        let (Some(sign), Some(verify)) = (ours("sign"), ours("verify")) else { return Err("no step".into()) };
+        measure(&sign.line, &self.dir.join("cost"))?;
+        let version = [self.sealwax.clone().into_os_string(), OsString::from("--version")];
+        let time = |line: &[OsString]| -> Result<Duration, Box<dyn Error>> {
+            let (program, arguments) = line.split_first().ok_or("no program")?;
+            let mut times = Vec::new();
+            for _ in 0..START_UPS {
+                let start = Instant::now();
+                let output = Command::new(program).args(arguments).stdin(Stdio::null()).output()?;
+                times.push(start.elapsed());
+                succeeded(&Command::new(program), &output)?;
+            }
+            Ok(median(times).ok_or("no run")?)
+        };
+        let (version, verify) = (time(&version)?, time(&verify.line)?);
+        let most = Duration::from_millis;
+        Ok([
+            StartUp { what: "`sealwax --version`", time: version, most: most(10) },
+            StartUp { what: "`sealwax verify` of a model of 1 KiB", time: verify, most: most(15) },
+        ])
     }
 
     fn contestants(&self, model: &Path, list: &Path, shape: &Shape) -> Vec<Contestant> {
@@ -253,8 +337,13 @@ impl Bench {
             }
         }
         let batch = shape.files.div_ceil(8).to_string();
-        for (step, tool) in [("hash", BARE), ("read", READ)] {
-            let script = format!("exec xargs -a \"$1\" -0 -n {batch} -P {} {tool} > /dev/null", cores());
+        for (step, tool, command) in
+            [("hash", BARE, BARE), ("hash", OPENSSL, "openssl dgst -sha256"), ("read", READ, READ)]
+        {
+            if tool == OPENSSL && !self.openssl {
+                continue;
+            }
+            let script = format!("exec xargs -a \"$1\" -0 -n {batch} -P {} {command} > /dev/null", cores());
             let line = vec![text("sh"), text("-c"), text(&script), text("sh"), list.into()];
             contestants.push(Contestant { step, tool, line });
         }
@@ -284,7 +373,7 @@ fn print(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
         let kib = row.peak_kib.and_then(|kib| u32::try_from(kib).ok());
         let peak = kib.map_or("–".to_owned(), |kib| format!("{:.1}", f64::from(kib) / 1024.0));
         // Verifying is what comes closest to hashing alone.
-        let step = if [BARE, READ].contains(&row.tool) { "verify" } else { row.step };
+        let step = if [BARE, OPENSSL, READ].contains(&row.tool) { "verify" } else { row.step };
         let ours = rows.iter().find(|ours| ours.tool == OURS && ours.step == step);
         let mut times = match ours {
             Some(ours) if row.tool != OURS => format!("{:.2} times as fast", wall / ours.wall.as_secs_f64()),
@@ -366,9 +455,9 @@ fn succeeded(command: &Command, output: &Output) -> Result<(), Box<dyn Error>> {
 }
 
 /// Asks a program for its version; none where there is no such program.
-fn version(program: &Path) -> Result<Option<String>, Box<dyn Error>> {
+fn version(program: &Path, option: &str) -> Result<Option<String>, Box<dyn Error>> {
     let mut command = Command::new(program);
-    match command.arg("--version").output() {
+    match command.arg(option).output() {
         Ok(output) => {
             succeeded(&command, &output)?;
             Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
@@ -384,19 +473,10 @@ fn place_of(program: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find_map(|file| file.canonicalize().ok())
 }
 
-fn start_up(sealwax: &Path) -> Result<Duration, Box<dyn Error>> {
-    let mut times = Vec::new();
-    for _ in 0..START_UPS {
-        let start = Instant::now();
-        version(sealwax)?;
-        times.push(start.elapsed());
-    }
-    Ok(median(times).ok_or("no run")?)
-}
-
 const OURS: &str = "sealwax";
 const PEER: &str = "model_signing";
 const BARE: &str = "sha256sum";
+const OPENSSL: &str = "openssl";
 const READ: &str = "cat";
 /// What model_signing's command line does, with byte ranges.
 const PEER_SHARDS: &str = "\
@@ -414,12 +494,25 @@ else:
 /// Bytes from which a file is large.
 const LARGE: u64 = 1 << 20;
 const SHAPES: [Shape; 5] = [
-    Shape { name: "16-large", files: 16, bytes: 128 << 20, shard_mib: None, faster: 2.5, peak_mib: 64 },
-    Shape { name: "8-large", files: 8, bytes: 256 << 20, shard_mib: None, faster: 2.0, peak_mib: 64 },
-    Shape { name: "huge", files: 1, bytes: 2 << 30, shard_mib: Some(64), faster: 2.0, peak_mib: 64 },
-    Shape { name: "small", files: 2_000, bytes: 16 << 10, shard_mib: None, faster: 15.0, peak_mib: 64 },
-    Shape { name: "tiny", files: 100_000, bytes: 1 << 10, shard_mib: None, faster: 10.0, peak_mib: 128 },
+    Shape { less_cpu: Some(2.0), faster_than_bare: Some(1.8), ..shape("16-large", 16, 128 << 20, 2.5) },
+    shape("8-large", 8, 256 << 20, 2.0),
+    Shape { shard_mib: Some(64), ..shape("huge", 1, 2 << 30, 2.0) },
+    shape("small", 2_000, 16 << 10, 15.0),
+    Shape { peak_mib: 128, ..shape("tiny", 100_000, 1 << 10, 10.0) },
 ];
+
+const fn shape(name: &'static str, files: usize, bytes: u64, faster: f64) -> Shape {
+    Shape {
+        name,
+        files,
+        bytes,
+        shard_mib: None,
+        faster,
+        less_cpu: None,
+        faster_than_bare: None,
+        peak_mib: 64,
+    }
+}
 const GNU_TIME: &str = "/usr/bin/time";
 const START_UPS: usize = 50;
 
@@ -433,7 +526,7 @@ mod tests {
             let wall = Duration::from_millis(millis);
             Row { step, tool, wall, cpu: None, peak_kib }
         };
-        let shape = Shape { faster: 2.0, peak_mib: 64, ..SHAPES[0] };
+        let shape = shape("m", 1, 1, 2.0);
         let kept =
             |rows: Vec<Row>| promises(&[(shape, rows)]).into_iter().map(|(_, kept)| kept).collect::<Vec<_>>();
         let rows = |sign, verify, peak_kib| {
@@ -448,6 +541,25 @@ mod tests {
         assert_eq!(kept(rows(199, 500, Some(64 << 10))), [Some(false), Some(true), Some(false)]);
         assert_eq!(kept(rows(200, 100, None)), [Some(true), Some(false), None]);
         assert_eq!(kept(vec![row("sign", OURS, 1, Some(1))]), [None, None, Some(true)]);
+    }
+
+    #[test]
+    fn promises_of_processor_time_and_beside_a_bare_hash_are_seen() {
+        let row = |step, tool, millis| {
+            let time = Duration::from_millis(millis);
+            Row { step, tool, wall: time, cpu: Some(time), peak_kib: Some(1) }
+        };
+        let shape = Shape { less_cpu: Some(2.0), faster_than_bare: Some(4.0), ..shape("m", 1, 1, 2.0) };
+        let rows = |bare| {
+            let ours = [row("sign", OURS, 100), row("verify", OURS, 100)];
+            let others = [row("sign", PEER, 200), row("verify", PEER, 199), row("hash", BARE, bare)];
+            ours.into_iter().chain(others).collect::<Vec<_>>()
+        };
+        let kept = |rows| {
+            promises(&[(shape, rows)]).into_iter().map(|(_, kept)| kept == Some(true)).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(rows(400)), [true, true, true, false, false, true, true]);
+        assert_eq!(kept(rows(399)), [true, true, false, false, false, false, true]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Work whose instructions are counted: `cost lanes` hashes, `cost manifest` makes, writes, reads and compares a manifest.
+//! Work whose instructions are counted: `cost lanes` hashes, `cost manifest [FILES]` makes, writes, reads and compares a
+//! manifest.
 //!
 //! `cost.rs` of the tests runs it under callgrind, which counts the same in every run on every machine. Callgrind shows programs
 //! a processor without AVX-512 and SHA extensions: what is counted of hashing is what surrounds the kernels, and the portable
@@ -13,7 +14,7 @@ use sealwax_sha256_lanes::{Kernel, LANES, Lane};
 fn main() -> Result<(), Box<dyn Error>> {
     match std::env::args().nth(1).as_deref() {
         Some("lanes") => lanes(),
-        Some("manifest") => manifest()?,
+        Some("manifest") => manifest(std::env::args().nth(2).as_deref().unwrap_or("1000").parse()?)?,
         _ => return Err("lanes or manifest?".into()),
     }
     Ok(())
@@ -35,16 +36,14 @@ fn lanes() {
     }
 }
 
-fn manifest() -> Result<(), Box<dyn Error>> {
+fn manifest(files: u32) -> Result<(), Box<dyn Error>> {
     let resource = |number: u32| {
         let path = ModelPath::parse(&format!("layer-{}/weights-{number}.bin", number / 100))?;
         Ok(Resource { name: ResourceName::file(Some(path)), digest: vec![7; 32] })
     };
-    let resources: Result<Vec<Resource>, Box<dyn Error>> = (0..FILES).map(resource).collect();
+    let resources: Result<Vec<Resource>, Box<dyn Error>> = (0..files).map(resource).collect();
     let made = Manifest::new(Serialization::default(), resources?)?;
     let payload = Statement::new("model".to_owned(), made.clone()).to_payload()?;
     let read = Statement::from_payload(&payload)?;
     if read.manifest.compare(&made).is_empty() { Ok(()) } else { Err("the manifest changed".into()) }
 }
-
-const FILES: u32 = 1_000;
