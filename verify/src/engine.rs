@@ -98,3 +98,6 @@ fn of_token(error: &TokenError) -> TokenProblem {
         other => TokenProblem::Unknown(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

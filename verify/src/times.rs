@@ -2,8 +2,8 @@
 //!
 //! Two kinds of word are taken: an RFC 3161 time stamp over the signature, and the promise of a Rekor v1 log, which signs the
 //! time at which it took the entry. There is no time before there is a signature that verified and a log entry that is about
-//! it: [`prove`] takes the proofs of both (attack M02). The rule for several: a token that no listed authority signed is
-//! no word at all and changes nothing (attack M05); every word that counts must hold, and what is judged by time is judged at
+//! it: [`prove`] takes the proofs of both (attack M02). The rule for several: a token over this signature that no
+//! listed authority signed is no word at all and changes nothing (attack M05); every word that counts must hold, and what is judged by time is judged at
 //! each of them (attack M04).
 
 use base64::Engine as _;

@@ -23,7 +23,9 @@ macro_rules! assert_refused {
 
 mod certificates;
 mod conformance;
+mod der;
 mod historic;
+mod identities;
 mod legacy;
 mod log;
 mod model;
