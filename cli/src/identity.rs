@@ -4,6 +4,7 @@
 //! long as it lives: it comes from a file, a pipe, the environment or the issuer, never from an argument, and is never printed.
 
 mod ambient;
+mod invitation;
 mod login;
 mod token;
 
@@ -27,7 +28,7 @@ pub(crate) use token::{Claims, IdentityToken};
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Identity, where no key signs")]
 pub(crate) struct IdentityOptions {
-    /// Sign as this e-mail address, URI or user name, and as nobody else
+    /// Sign as this e-mail address, URI or user name, and as nobody else; the instance on this machine certifies it itself
     #[arg(long, value_name = "NAME", conflicts_with = "key")]
     pub(crate) identity: Option<String>,
 
@@ -35,8 +36,12 @@ pub(crate) struct IdentityOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "key")]
     pub(crate) identity_token: Option<PathBuf>,
 
+    /// Redeem the invitation in FILE, a pipe, or standard input (-), once, for an identity that the instance vouches for
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "identity_token"])]
+    pub(crate) invitation: Option<PathBuf>,
+
     /// Log in at this OpenID Connect issuer [default: the one of the signing configuration]
-    #[arg(long, value_name = "URL", conflicts_with_all = ["key", "identity_token"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["key", "identity_token", "invitation"])]
     pub(crate) oidc_issuer: Option<String>,
 
     /// The name under which the issuer and the certificate authority know this program
@@ -44,14 +49,17 @@ pub(crate) struct IdentityOptions {
     pub(crate) oidc_client_id: String,
 
     /// Log in with a code that is typed on another device, as without a browser here
-    #[arg(long, conflicts_with_all = ["key", "identity_token"])]
+    #[arg(long, conflicts_with_all = ["key", "identity_token", "invitation"])]
     pub(crate) device: bool,
 }
 
 impl IdentityOptions {
-    /// Whether the person asked for an identity.
+    /// Whether the person said where the identity comes from.
     pub(crate) fn given(&self) -> bool {
-        self.identity.is_some() || self.identity_token.is_some() || self.oidc_issuer.is_some() || self.device
+        self.identity_token.is_some()
+            || self.invitation.is_some()
+            || self.oidc_issuer.is_some()
+            || self.device
     }
 }
 
@@ -63,6 +71,7 @@ pub(crate) struct Source {
 
 enum Place {
     File(PathBuf),
+    Invitation(PathBuf),
     Job(Job),
     Login { issuer: String, device: bool },
 }
@@ -81,12 +90,15 @@ impl Source {
         if let Some(path) = &options.identity_token {
             return Ok(Self { audience, place: Place::File(path.clone()) });
         }
+        if let Some(path) = &options.invitation {
+            return Ok(Self { audience, place: Place::Invitation(path.clone()) });
+        }
         let asked = options.device || options.oidc_issuer.is_some();
         if let Some(job) = if asked { None } else { Job::find(world)? } {
             return Ok(Self { audience, place: Place::Job(job) });
         }
         let Some(issuer) = options.oidc_issuer.as_deref().or(issuer) else {
-            let what = "who signs? give --key KEY, --identity-token FILE, or --oidc-issuer URL to log in at";
+            let what = "who signs? give --key KEY, --identity-token FILE, --invitation FILE, or --oidc-issuer URL to log in at";
             return Err(Error::Usage(what.to_owned()));
         };
         Ok(Self { audience, place: Place::Login { issuer: issuer.to_owned(), device: options.device } })
@@ -99,6 +111,7 @@ impl Source {
     pub(crate) fn token(&self, world: &World) -> Result<IdentityToken, Error> {
         let (whence, token) = match &self.place {
             Place::File(path) => (path.display().to_string(), read_token(path)?),
+            Place::Invitation(path) => (path.display().to_string(), invitation::redeem(path)?),
             Place::Job(job) => (job.name().to_owned(), job.token(&self.audience, world)?),
             Place::Login { issuer, device } => {
                 (issuer.clone(), login::log_in(issuer, &self.audience, *device, world)?)

@@ -21,6 +21,7 @@ mod ledger;
 mod making;
 mod services;
 mod shards;
+mod vouching;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

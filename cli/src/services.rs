@@ -39,8 +39,10 @@ pub(crate) struct Certified {
     pub(crate) key: SecretKey,
     /// Its certificate.
     pub(crate) certificate: Certificate,
-    /// What the identity token said.
-    pub(crate) claims: Claims,
+    /// Who may have vouched for the identity: the issuer of the token, and the one whose word it passes on.
+    pub(crate) issuers: Vec<String>,
+    /// The e-mail address in the token.
+    pub(crate) email: Option<String>,
     /// Who certified it, a URL.
     pub(crate) authority: String,
 }
@@ -134,7 +136,9 @@ impl Services {
             |error: sealwax_authority::Error| Error::Service { url: url.clone(), reason: error.to_string() };
         let chain = certificate_answer(&answer.body, &key).map_err(wrong)?;
         let certificate = chain.into_iter().next().ok_or_else(|| Error::Bug("no certificate".to_owned()))?;
-        Ok(Certified { key, certificate, claims: token.claims().clone(), authority: url })
+        let Claims { issuer, federated_issuer, email, .. } = token.claims().clone();
+        let issuers = std::iter::once(issuer).chain(federated_issuer).collect();
+        Ok(Certified { key, certificate, issuers, email, authority: url })
     }
 
     /// Asks when a signature was there: as many time-stamping authorities as the configuration says, none where it has none.

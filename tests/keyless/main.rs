@@ -10,6 +10,7 @@
 
 mod lies;
 mod logins;
+mod served;
 mod services;
 
 use std::io::{BufRead as _, BufReader};

@@ -100,10 +100,11 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     if let Some(instance) = local {
         instance.signing_guards()?;
     }
+    let named = options.identity.identity.as_deref();
     let signer = match (&options.key, local) {
         (Some(path), _) => Some(Signer::load(path, options, world)?),
-        (None, Some(instance)) => Some(Signer::of_instance(instance, options, world)?),
-        (None, None) => None,
+        (None, Some(instance)) if named.is_none() => Some(Signer::of_instance(instance, options, world)?),
+        _ => None,
     };
     let identity = match &services {
         Some(services) if signer.is_none() => Some(services.identity(&options.identity, world)?),
@@ -114,17 +115,23 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         _ => None,
     };
     let hashed = options.model.hash(ignored.clone(), world)?;
-    let target = match services {
+    let mut target = match services {
         Some(services) => Target::Services(services),
-        None => Target::Local(existing.map_or_else(|| open_or_create(world), Ok)?),
+        None => Target::Local(existing.map_or_else(|| open_or_create(world), Ok)?, None),
     };
-    let signer = match (signer, &target, identity) {
+    let signer = match (signer, &mut target, identity) {
         (Some(signer), ..) => signer,
         (None, Target::Services(services), Some(identity)) => {
-            let certified = services.certify(&identity, world)?;
-            Signer::certified(certified, options.identity.identity.as_deref())?
+            Signer::certified(services.certify(&identity, world)?, named)?
         }
-        (None, Target::Local(instance), _) => Signer::of_instance(instance, options, world)?,
+        (None, Target::Local(instance, authority), _) => match named {
+            Some(name) => {
+                let opened = instance.authority(&instance.settings(None)?, &options.passphrase, world)?;
+                let certified = authority.insert(Box::new(opened)).certify(name, world)?;
+                Signer::certified(certified, named)?
+            }
+            None => Signer::of_instance(instance, options, world)?,
+        },
         (None, Target::Services(_), None) => return Err(Error::Bug("nobody signs".to_owned())),
     };
 

@@ -67,12 +67,9 @@ impl Signer {
     /// # Errors
     /// [`Error::Usage`] for an expected name that is none, [`Error::Service`] for a certificate without exactly one name.
     pub(super) fn certified(certified: Certified, expected: Option<&str>) -> Result<Self, Error> {
-        let Certified { key, certificate, claims, authority } = certified;
+        let Certified { key, certificate, issuers, email, authority } = certified;
         let exactly = |name| NameRule::exactly(name).map_err(|error| Error::Usage(error.to_string()));
-        let name = match (
-            expected.or(claims.email.as_deref()),
-            certificate.subject_alternative_names().as_slice(),
-        ) {
+        let name = match (expected.or(email.as_deref()), certificate.subject_alternative_names().as_slice()) {
             (Some(expected), _) => exactly(expected)?,
             (None, [name]) => NameRule::Exactly(name.clone()),
             (None, names) => {
@@ -80,9 +77,8 @@ impl Signer {
                 return Err(Error::Service { url: authority, reason });
             }
         };
-        let issuers = std::iter::once(claims.issuer).chain(claims.federated_issuer);
         let rule = |issuer| IdentityRule { issuer, name: name.clone(), claims: Vec::new() };
-        let credential = Credential::Identity(Box::new(certificate), issuers.map(rule).collect());
+        let credential = Credential::Identity(Box::new(certificate), issuers.into_iter().map(rule).collect());
         Ok(Self { key, whence: "the key of this signature".to_owned(), credential })
     }
 

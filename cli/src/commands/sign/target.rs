@@ -5,7 +5,7 @@ use sealwax_transparency_log::{NewEntry, Receipt};
 use sealwax_verify::Rejection;
 
 use crate::error::Error;
-use crate::instance::{Instance, read_trusted_root};
+use crate::instance::{Authority, Instance, read_trusted_root};
 use crate::services::Services;
 use crate::world::World;
 
@@ -14,8 +14,8 @@ use super::{Options, bug};
 
 /// Who vouches for a signature.
 pub(super) enum Target {
-    /// The instance on this machine, in process.
-    Local(Instance),
+    /// The instance on this machine, in process, and its authority where it is asked.
+    Local(Instance, Option<Box<Authority>>),
     /// Services elsewhere.
     Services(Services),
 }
@@ -42,7 +42,7 @@ pub(super) fn services(options: &Options, world: &World) -> Result<Option<Servic
 impl Target {
     pub(super) fn trusted_root(&self) -> Result<TrustedRoot, Error> {
         match self {
-            Self::Local(instance) => instance.trusted_root(),
+            Self::Local(instance, _) => instance.trusted_root(),
             Self::Services(services) => Ok(services.root().clone()),
         }
     }
@@ -50,7 +50,7 @@ impl Target {
     /// Whether a log of the trusted root may be the one that takes the entry.
     pub(super) fn is_log(&self, log: &LogInstance) -> bool {
         match self {
-            Self::Local(instance) => log.origin == instance.origin(),
+            Self::Local(instance, _) => log.origin == instance.origin(),
             Self::Services(services) => services.root().logs.len() == 1,
         }
     }
@@ -87,7 +87,9 @@ impl Target {
     /// Gets the time of the signature from whoever vouches for it.
     pub(super) fn timestamps(&self, signature: &[u8], world: &World) -> Result<Vec<Vec<u8>>, Error> {
         match self {
-            Self::Local(_) => Ok(Vec::new()),
+            Self::Local(_, authority) => {
+                authority.iter().map(|authority| authority.timestamp(signature, world)).collect()
+            }
             Self::Services(services) => services.timestamps(signature, world),
         }
     }
@@ -108,7 +110,7 @@ impl Target {
         }
         let listed = !options.unlisted;
         match self {
-            Self::Local(instance) => {
+            Self::Local(instance, _) => {
                 let kept = listed.then(|| envelope.to_json());
                 append(&entry, kept.as_deref(), instance, world)
             }
