@@ -46,17 +46,14 @@ impl KeyRequest {
             return Err(Refusal::TooLong { what: "certification request", limit: MAX_CSR });
         }
         let parsed = if request.starts_with(&[0x30]) {
-            let parsed = CertReq::from_der(request).map_err(|_| MALFORMED)?;
-            // What reads back differently was not DER. This is also why the signed part may be encoded anew.
-            if parsed.to_der().map_err(|_| MALFORMED)? != request {
-                return Err(MALFORMED);
-            }
-            parsed
+            CertReq::from_der(request)
         } else {
-            CertReq::from_pem(request).map_err(|_| MALFORMED)?
+            CertReq::from_pem(request)
         };
+        let parsed = parsed.map_err(|_| MALFORMED)?;
         let spki = parsed.info.public_key.to_der().map_err(|_| MALFORMED)?;
         let key = PublicKey::from_spki_der(&spki)?;
+        // What is signed is encoded anew: under what was not DER before, the signature does not verify.
         let (signed, algorithm) = parsed
             .info
             .to_der()
