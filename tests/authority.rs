@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sealwax_attestation::TrustedRoot;
 use sealwax_keys::{Certificate, KeyFile};
-use sealwax_tests::Sandbox;
+use sealwax_tests::{Sandbox, workspace};
 use sealwax_tests::server::{Server, instance};
 
 fn trusted_root(sandbox: &Sandbox) -> TrustedRoot {
@@ -191,4 +191,28 @@ fn c04_a_replaced_key_stays_in_the_trusted_root_until_its_end() {
     assert_eq!(root.certificate_authorities.iter().filter(|one| one.valid_until.is_none()).count(), 1);
     sandbox.ok(["authority", "rotate", "tsa"]);
     sandbox.ok(["authority", "show"]);
+}
+
+#[test]
+fn the_page_about_a_private_sigstore_shows_what_works() {
+    let page = fs::read_to_string(workspace().join("docs/private-sigstore.md")).unwrap();
+    let sandbox = Sandbox::new();
+    let mut served = None;
+    let mut ran = 0;
+    for command in page.lines().filter_map(|line| line.strip_prefix("    sealwax ")) {
+        ran += 1;
+        if command == "serve" {
+            served = Some(Server::serve(&sandbox));
+            continue;
+        }
+        let url = served.as_ref().map(Server::url).unwrap_or_default();
+        sandbox.ok(command.replace("http://127.0.0.1:3000", &url).split(' '));
+    }
+    assert_eq!(ran, 6);
+    for file in ["trusted_root.json", "signing_config.json", "client_trust_config.json"] {
+        assert!(sandbox.at("trust").join(file).exists(), "{file}");
+    }
+    let settings = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let config = sealwax_server::Config::parse(settings).unwrap();
+    assert_eq!(config.authority.issuers.len(), 4);
 }

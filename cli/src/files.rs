@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -88,6 +88,20 @@ fn remove_leftovers(parent: &Path, now: Timestamp) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// The first free name, `<name>.replaced-N`, for a directory that is put away and kept.
+///
+/// # Errors
+/// [`Error::Exists`] where all are taken.
+pub(crate) fn free_name(path: &Path) -> Result<PathBuf, Error> {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".replaced-{number}"));
+        PathBuf::from(name)
+    };
+    let free = (1..=9_999).map(name).find(|name| name.symlink_metadata().is_err());
+    free.ok_or_else(|| Error::Exists { path: name(1) })
 }
 
 /// Replaces a file of ours that everybody may read: the old one or the new one is seen, never a part.

@@ -39,7 +39,7 @@ use crate::key_files;
 use crate::terminal::Tone;
 use crate::world::World;
 
-pub(crate) use authority::{Authority, Replaced};
+pub(crate) use authority::{Authority, CT, Replaced};
 pub(crate) use making::Blueprint;
 
 /// An instance on disk. Holding one opens nothing.

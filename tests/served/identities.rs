@@ -4,12 +4,12 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use sealwax_authority::{Recorded, certificate_answer, certificate_request};
+use sealwax_authority::{Recorded, TimestampRequest, certificate_answer, certificate_request};
 use sealwax_keys::{Certificate, KeyKind, SecretKey, SubjectName};
-use sealwax_tests::Sandbox;
 use sealwax_tests::http::{self, Answer};
 use sealwax_tests::oidc::{Fault, Issuer, github_claims};
 use sealwax_tests::server::{Server, instance, refused_start};
+use sealwax_tests::{Sandbox, peer};
 use serde_json::{Value, json};
 
 const SIGNING_CERT: &str = "/api/v2/signingCert";
@@ -336,6 +336,144 @@ fn h02_an_issuer_that_redirects_lies_or_is_down_gives_nobody_a_name() {
         assert_eq!(ask(&server, &sound.email("bob@example.com"), "bob@example.com").status, 201);
     }
     assert_eq!(elsewhere.requests(), [""; 0], "nobody was sent there");
+}
+
+/// Invites somebody, and gives where the invitation says to redeem it, and its secret.
+fn invited(operator: &Sandbox, server: &Server, email: &str) -> String {
+    let made = operator.json(0, ["instance", "invite", email, "--url", &server.url()]);
+    let (url, secret) = made["invitation"].as_str().unwrap().split_once('#').unwrap();
+    assert_eq!(url, server.url());
+    secret.to_owned()
+}
+
+fn redeem(server: &Server, secret: &str) -> Answer {
+    let body = json!({"invitation": secret}).to_string();
+    http::post(server.address, "/api/sealwax/v1/invitations/redeem", body.as_bytes()).unwrap()
+}
+
+#[test]
+fn k10_an_invitation_is_redeemed_once_for_a_name_that_the_instance_vouches_for() {
+    let operator = instance("");
+    let server = Server::serve(&operator);
+    operator.run(["instance", "invite", "alice"]).fails(2, "alice");
+    operator.run(["instance", "invite", "alice@example.com", "--expires", "0d"]).fails(2, "7d");
+    let secret = invited(&operator, &server, "alice@example.com");
+    for wrong in ["", "x", &secret[1..], &secret.replace("sealwax", "sealwux"), &"x".repeat(10_000)] {
+        assert!((400..500).contains(&redeem(&server, wrong).status), "{wrong}");
+    }
+    let winners = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| redeem(&server, &secret))).collect();
+        let answers = threads.into_iter().map(|thread| thread.join().unwrap());
+        answers.filter(|answer| answer.status == 200).collect::<Vec<_>>()
+    });
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    let token = winners[0].json()["token"].as_str().unwrap().to_owned();
+    let answer = ask(&server, &token, "alice@example.com");
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(ask(&server, &token, "alice@example.com").status, 401);
+    let listed = operator.json(0, ["authority", "certificates"]);
+    assert_eq!(listed["certificates"][0]["issuer"], "https://log.example");
+    // The token is one of an issuer like any other.
+    let discovery = http::get(server.address, "/.well-known/openid-configuration").json();
+    assert_eq!(discovery["issuer"], "https://log.example");
+    assert_eq!(discovery["jwks_uri"], "https://log.example/.well-known/jwks.json");
+    assert_eq!(http::get(server.address, "/.well-known/jwks.json").json()["keys"][0]["alg"], "ES256");
+
+    // One that is withdrawn is worth nothing.
+    let secret = invited(&operator, &server, "bob@example.com");
+    let list = operator.json(0, ["instance", "invitations"]);
+    let rows = list["invitations"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["email"] == "alice@example.com" && row["redeemed"].is_string()));
+    let bob = rows.iter().find(|row| row["email"] == "bob@example.com").unwrap();
+    assert!(bob["redeemed"].is_null() && !list.to_string().contains(&secret));
+    let id = bob["id"].as_str().unwrap();
+    operator.ok(["instance", "invitations", "--revoke", id]);
+    operator.run(["instance", "invitations", "--revoke", id]).fails(2, "no invitation");
+    assert_eq!(redeem(&server, &secret).status, 403);
+    // No secret is kept anywhere, nor said.
+    let ledger = fs::read(operator.instance().join("authority/ledger.db")).unwrap();
+    assert!(!String::from_utf8_lossy(&ledger).contains("sealwax-invitation"));
+    assert!(!server.said().contains("sealwax-invitation") && !server.said().contains("eyJ"));
+}
+
+#[test]
+fn s01_a_record_that_was_restored_signs_no_more_until_it_is_confirmed_or_begun_anew() {
+    let operator = instance("");
+    let dir = operator.instance();
+    let server = Server::serve(&operator);
+    let certified = |server: &Server| {
+        let token = redeem(server, &invited(&operator, server, "alice@example.com")).json();
+        ask(server, token["token"].as_str().unwrap(), "alice@example.com")
+    };
+    assert_eq!(certified(&server).status, 201);
+    operator.ok(["log", "backup", "backup"]);
+    assert_eq!(certified(&server).status, 201);
+    drop(server);
+    fs::remove_dir_all(dir.join("ct")).unwrap();
+    fs::remove_file(dir.join("authority/ledger.db")).unwrap();
+    let restored = operator.ok(["log", "restore", "backup", "--replace"]);
+    assert!(
+        restored.stderr.contains("invite again") && restored.stderr.contains("rotate ct"),
+        "{restored:?}"
+    );
+    let server = Server::serve(&operator);
+    let answer = certified(&server);
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(!answer.header("retry-after").is_empty());
+    drop(server);
+    operator.ok(["authority", "rotate", "ct"]);
+    assert!(dir.join("ct.replaced-1/ct.vkey").exists());
+    let server = Server::serve(&operator);
+    assert_eq!(certified(&server).status, 201);
+    let note = String::from_utf8(http::get(server.address, "/ct/checkpoint").body).unwrap();
+    assert!(note.starts_with("ct-") && note.lines().nth(1) == Some("1"), "{note}");
+}
+
+#[test]
+fn m06_time_is_stamped_for_what_is_asked_and_for_nothing_else() {
+    let operator = instance("");
+    let server = Server::serve(&operator);
+    let stamp = |media: &str, body: &[u8]| {
+        let head = format!("Content-Type: {media}\r\n");
+        http::request(server.address, "POST", "/api/v1/timestamp", &head, body).unwrap()
+    };
+    let request = TimestampRequest::new(b"signature").unwrap();
+    let answer = stamp("application/timestamp-query", &request.to_der());
+    assert_eq!((answer.status, answer.header("content-type")), (201, "application/timestamp-reply"));
+    request.check(&answer.body).unwrap();
+    assert!(TimestampRequest::new(b"signature").unwrap().check(&answer.body).is_err());
+    // Sigstore's JSON.
+    let digest = STANDARD.encode(sealwax_keys::HashAlgorithm::Sha256.digest(b"signature"));
+    let json = json!({"artifactHash": digest, "hashAlgorithm": "sha256", "nonce": 1, "certificates": true});
+    assert_eq!(stamp("application/json", json.to_string().as_bytes()).status, 201);
+    for (media, body, status) in [
+        ("application/timestamp-query", &b"nothing"[..], 400),
+        ("application/json", b"{}", 400),
+        ("text/plain", b"x", 415),
+        ("application/timestamp-query", &[0x30; 20_000], 413),
+    ] {
+        let answer = stamp(media, body);
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(request.check(&answer.body).is_err());
+    }
+    let chain = http::get(server.address, "/api/v1/timestamp/certchain");
+    assert_eq!(chain.body, fs::read(operator.instance().join("authority/tsa.pem")).unwrap());
+    // By another's judgement.
+    let Some(openssl) = peer("openssl") else { return };
+    let client = Sandbox::new();
+    client.write("data", "signature");
+    client.write("reply", &answer.body);
+    let chain = Certificate::from_pem_chain(&chain.body).unwrap();
+    client.write("tsa.pem", chain[0].to_pem());
+    client.write("root.pem", chain[1].to_pem());
+    let verify = |data: &str| {
+        let arguments = ["ts", "-verify", "-in", "reply", "-CAfile", "root.pem", "-untrusted", "tsa.pem"];
+        let mut command = std::process::Command::new(&openssl);
+        command.args(arguments).args(["-data", data]).current_dir(client.path()).output().unwrap()
+    };
+    assert!(verify("data").status.success(), "{:?}", verify("data"));
+    client.write("other", "another");
+    assert!(!verify("other").status.success());
 }
 
 #[test]

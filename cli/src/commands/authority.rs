@@ -124,9 +124,9 @@ fn told(instance: &Instance, what: &str, world: &World) -> Result<(), Error> {
 fn show(instance: &Instance, world: &World) -> Result<(), Error> {
     let (ca, tsa) = (instance.ca_chain()?, instance.tsa_chain()?);
     let (ct, issuer) = (instance.ct_key()?, instance.issuer_key()?);
-    let record = instance.ct_view(world)?;
+    let record = instance.ct_view()?;
     let (size, root) = (record.checkpoint().size, record.checkpoint().root);
-    let verifier = instance.ct_verifier(world)?.to_string();
+    let verifier = instance.ct_verifier()?.to_string();
     let url = instance.issuer(&instance.settings(None)?)?;
     let terminal = world.terminal;
     for (what, chain) in [("identities ", &ca), ("time stamps", &tsa)] {
@@ -155,7 +155,7 @@ fn show(instance: &Instance, world: &World) -> Result<(), Error> {
 }
 
 fn certificates(instance: &Instance, options: &Certificates, world: &World) -> Result<(), Error> {
-    let view = instance.ct_view(world)?;
+    let view = instance.ct_view()?;
     let failed = |source| Error::Log { path: instance.ct_path(), source };
     let size = view.checkpoint().size;
     let mut rows = Vec::new();

@@ -6,7 +6,8 @@
 //! keys/tsa.pem       makes time stamps                authority/tsa.pem     its chain
 //! keys/ct.pem        vouches for recorded certificates authority/ct.pub     its public half
 //! keys/issuer.pem    signs tokens for who was invited authority/issuer.pub  its public half
-//! keys/ct-log.pem    signs the record's checkpoints   ct/                   the record: a log of certificates
+//! keys/ct-log.pem    signs the record's checkpoints   authority/ct.vkey     its verifier key, named after the record
+//! ct/                the record: a log of certificates
 //! authority/ledger.db  tokens and invitations that were exchanged
 //! authority/authority.json  version, and the origin of the instance when it was made
 //! ```
@@ -30,7 +31,7 @@ use sealwax_authority::{
 use sealwax_keys::{Certificate, EncryptedKey, KeyFile, KeyKind, PublicKey, SecretKey};
 use sealwax_server::Config;
 use sealwax_tlog::VerifierKey;
-use sealwax_transparency_log::{Directory, Guards, Log, LogKey, LogView};
+use sealwax_transparency_log::{Guards, Log, LogKey, LogView, Mode};
 
 use crate::error::Error;
 use crate::files::{self, io_error};
@@ -114,7 +115,10 @@ impl Instance {
 
     /// Opens the record of certificates for writing, waiting a while for another writer to finish. It is guarded as the log
     /// is, but by no witness.
-    fn ct_log(&self, config: &Config, world: &World) -> Result<Log, Error> {
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub(crate) fn ct_log(&self, config: &Config, world: &World) -> Result<Log, Error> {
         let guards = Guards { hold: false, ..self.guards(config)? };
         self.open_log(&self.ct_path(), self.ct_log_key(world)?, guards, LOCK_TRIES, world)
     }
@@ -122,28 +126,32 @@ impl Instance {
     /// Opens the record of certificates for reading.
     ///
     /// # Errors
-    /// Those of the log.
-    pub(crate) fn ct_view(&self, world: &World) -> Result<LogView, Error> {
+    /// Those of [`Instance::ct_verifier`] and of the log.
+    pub(crate) fn ct_view(&self) -> Result<LogView, Error> {
         let path = self.ct_path();
-        LogView::open(&path, self.ct_log_key(world)?.verifier()).map_err(|source| Error::Log { path, source })
+        LogView::open(&path, &self.ct_verifier()?).map_err(|source| Error::Log { path, source })
     }
 
-    /// Gives the key that verifies the record's checkpoints.
+    /// Gives the key that verifies the record's checkpoints; its name is their origin.
     ///
     /// # Errors
-    /// Those of reading the key.
-    pub(crate) fn ct_verifier(&self, world: &World) -> Result<VerifierKey, Error> {
-        Ok(self.ct_log_key(world)?.verifier().clone())
+    /// [`Error::NoAuthority`], [`Error::BadInstance`].
+    pub(crate) fn ct_verifier(&self) -> Result<VerifierKey, Error> {
+        self.authority_origin()?;
+        let path = self.dir.join(CT_VERIFIER_KEY);
+        let text = String::from_utf8_lossy(&files::read_capped(&path, 65_536)?).into_owned();
+        let parsed = VerifierKey::parse(text.trim_end());
+        parsed.map_err(|error| Error::BadInstance { path, reason: error.to_string() })
     }
 
     /// Reads the key of the record of certificates.
     ///
     /// # Errors
-    /// [`Error::NoAuthority`], and those of reading the key.
+    /// Those of [`Instance::ct_verifier`], and those of reading the key.
     pub(crate) fn ct_log_key(&self, world: &World) -> Result<LogKey, Error> {
         let path = self.dir.join(CT_LOG_KEY);
         let key = key_files::read_own_secret(&path, &PassphraseOptions::default(), world)?;
-        LogKey::new(&ct_origin(&self.authority_origin()?), key).map_err(|source| Error::Log { path, source })
+        LogKey::new(self.ct_verifier()?.name(), key).map_err(|source| Error::Log { path, source })
     }
 
     /// Where the record of certificates is.
@@ -158,6 +166,18 @@ impl Instance {
     pub(crate) fn ledger(&self) -> Result<Ledger, Error> {
         self.authority_origin()?;
         Ledger::open(&self.dir.join(LEDGER))
+    }
+
+    /// Makes an empty ledger where it was lost; `false` where it is there.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub(crate) fn restore_ledger(&self) -> Result<bool, Error> {
+        let path = self.dir.join(LEDGER);
+        if path.exists() {
+            return Ok(false);
+        }
+        Ledger::create(&path).map(|()| true)
     }
 
     /// The chain that certifies identities, the root last.
@@ -194,7 +214,7 @@ impl Instance {
 
     /// The authority's public files, which are a part of a backup.
     pub(crate) fn authority_files(&self) -> Vec<PathBuf> {
-        let names = [MARKER, CA_CHAIN, TSA_CHAIN, CT_PUBLIC_KEY, ISSUER_PUBLIC_KEY];
+        let names = [MARKER, CA_CHAIN, TSA_CHAIN, CT_PUBLIC_KEY, CT_VERIFIER_KEY, ISSUER_PUBLIC_KEY];
         names.iter().map(|name| self.dir.join(name)).collect()
     }
 
@@ -232,17 +252,21 @@ impl Instance {
         world: &World,
     ) -> Result<(), Error> {
         // A server would go on with the old key, whose time is about to end.
-        let path = self.ct_path();
-        let _held = Directory::writer(&path, |_| false).map_err(|source| Error::Log { path, source })?;
         let staged = self.dir.join(STAGED);
         if staged.exists() {
             return self.finish_authority(world.now());
         }
+        let (path, key) = (self.ct_path(), self.ct_log_key(world)?);
+        let failed = |source| Error::Log { path: path.clone(), source };
+        // Nothing is published: whoever issues next tells the anchor first.
+        let guards = Guards { outposts: Vec::new(), hold: true };
+        let (held, _) = Log::open_guarded(&path, key, guards, |_| false).map_err(failed)?;
+        let is_live = held.mode().map_err(failed)? == Mode::Live;
         let keys = Keys { dir: &self.dir, passphrase, world, asked: OnceCell::new() };
         files::create_directory(&staged, world.now(), |dir| {
             private_directory(&dir.join(KEYS))?;
             private_directory(&dir.join(AUTHORITY))?;
-            let part = self.build_replacement(dir, what, in_token, root_key, &keys)?;
+            let part = self.build_replacement(dir, what, is_live, in_token, root_key, &keys)?;
             files::create_public(&dir.join(TRUSTED_ROOT), &part.to_json())
         })?;
         self.finish_authority(world.now())
@@ -252,6 +276,7 @@ impl Instance {
         &self,
         dir: &Path,
         what: Replaced,
+        is_live: bool,
         in_token: Option<&Path>,
         root_key: Option<&Path>,
         keys: &Keys<'_>,
@@ -283,10 +308,30 @@ impl Instance {
                 part.certificate_authorities.push(maker.certified(Role::Identities, &root()?)?);
             }
             Replaced::Tsa => part.timestamp_authorities.push(maker.certified(Role::Timestamps, &root()?)?),
-            Replaced::Ct => part.ct_logs.push(maker.ct_key()?),
+            Replaced::Ct => {
+                let vouching = maker.ct_key()?;
+                if !is_live {
+                    // A record that was restored must not be gone on with: what it has forgotten was handed out.
+                    let key = PublicKey::from_spki_der(&vouching.key).map(|key| short(&key));
+                    let key = key.map_err(|source| Error::Key { path: dir.join(CT_KEY), source })?;
+                    maker.record(&format!("{CT}-{key}.{origin}"))?;
+                }
+                part.ct_logs.push(vouching);
+            }
             Replaced::Issuer => maker.issuer()?,
         }
         Ok(part)
+    }
+
+    /// Keeps a record that is replaced, with the key that verifies it, beside the new one.
+    fn put_record_away(&self) -> Result<(), Error> {
+        let record = self.ct_path();
+        if !record.exists() {
+            return Ok(());
+        }
+        let key = record.join("ct.vkey");
+        fs::copy(self.dir.join(CT_VERIFIER_KEY), &key).map_err(|source| io_error("write", &key, source))?;
+        rename(&record, &files::free_name(&record)?)
     }
 
     /// Whether an authority, or a key of it, waits to be put in its place.
@@ -305,6 +350,7 @@ impl Instance {
                 files::replace_public(&self.trusted_root_path(), &root.to_json())?;
             }
             if staged.join(CT).exists() {
+                self.put_record_away()?;
                 rename(&staged.join(CT), &self.ct_path())?;
             }
             for folder in [KEYS, AUTHORITY] {
@@ -406,7 +452,7 @@ pub(super) fn build(
         ..TrustedRoot::default()
     };
     maker.issuer()?;
-    making::create_log(&dir.join(CT_LOG_KEY), &dir.join(CT), Some(&ct_origin(origin)), None, world)?;
+    maker.record(&format!("{CT}.{origin}"))?;
     Ledger::create(&dir.join(LEDGER))?;
     making::create_marker(&dir.join(MARKER), origin)?;
     Ok(part)
@@ -463,6 +509,14 @@ impl Maker<'_> {
             valid_until: None,
             operator: Some(self.origin.to_owned()),
         })
+    }
+
+    /// Makes an empty record of certificates.
+    fn record(&self, origin: &str) -> Result<(), Error> {
+        let (key, place) = (self.dir.join(CT_LOG_KEY), self.dir.join(CT));
+        let log = making::create_log(&key, &place, Some(origin), None, self.world)?;
+        let verifier = log.verifier_key().map_err(|source| Error::TrustedRoot { path: key, source })?;
+        files::create_public(&self.dir.join(CT_VERIFIER_KEY), &format!("{verifier}\n"))
     }
 
     fn issuer(&self) -> Result<(), Error> {
@@ -531,11 +585,6 @@ impl Keys<'_> {
     }
 }
 
-/// The origin of the record's checkpoints.
-fn ct_origin(origin: &str) -> String {
-    format!("{CT}.{origin}")
-}
-
 fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, Error> {
     let failed = |source| io_error("read", folder, source);
     let entries = fs::read_dir(folder).map_err(failed)?;
@@ -572,6 +621,7 @@ const CT_KEY: &str = "keys/ct.pem";
 const CT_PUBLIC_KEY: &str = "authority/ct.pub";
 const ISSUER_KEY: &str = "keys/issuer.pem";
 const ISSUER_PUBLIC_KEY: &str = "authority/issuer.pub";
+const CT_VERIFIER_KEY: &str = "authority/ct.vkey";
 const CT_LOG_KEY: &str = "keys/ct-log.pem";
 /// The record of certificates, its place in an instance and in a backup, and the first label of its origin.
 pub(crate) const CT: &str = "ct";

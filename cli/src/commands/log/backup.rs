@@ -3,6 +3,8 @@
 //! ```text
 //! <dir>/log/                 as of an instance, without anchor and index
 //! <dir>/shards/<origin>/log/ the same of each frozen log
+//! <dir>/ct/                  the same of the record of certificates
+//! <dir>/authority/           what is public of the authority
 //! <dir>/instance.json, trusted_root.json, policy.json, serve.toml, keys/signing.pub
 //! ```
 
@@ -11,12 +13,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use sealwax_attestation::LogInstance;
+use sealwax_tlog::VerifierKey;
 use sealwax_transparency_log::{Damage, Directory, Mirrored, copy_envelopes, from_directory, mirror};
 
 use crate::error::Error;
 use crate::files::{self, io_error};
-use crate::instance::{Instance, LOG, MAX_SETTINGS};
+use crate::instance::{CT, Instance, LOG, MAX_SETTINGS};
 use crate::progress::Entries;
 use crate::terminal::{Tone, count};
 use crate::world::World;
@@ -39,9 +41,13 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     for log in instance.trusted_root()?.logs {
         let Some(from) = instance.log_of(&log.origin) else { continue };
         let relative = from.strip_prefix(instance.dir()).unwrap_or(&from);
-        let (row, unusable) = copy(&log, &from, &directory.join(relative), world)?;
+        let key = log.verifier_key().map_err(|source| Error::TrustedRoot { path: from.clone(), source })?;
+        let (row, unusable) = copy(&key, &from, &directory.join(relative), world)?;
         rows.push(row);
         damage.extend(unusable);
+    }
+    if instance.has_authority() {
+        rows.push(copy(&instance.ct_verifier()?, &instance.ct_path(), &directory.join(CT), world)?.0);
     }
     for path in instance.public_files() {
         let relative = path.strip_prefix(instance.dir()).unwrap_or(&path);
@@ -67,14 +73,13 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
 }
 
 /// Copies one log, and gives what there is to say of it, and which envelopes do not fit.
-fn copy(log: &LogInstance, from: &Path, to: &Path, world: &World) -> Result<(Value, Vec<Damage>), Error> {
-    let key = log.verifier_key().map_err(|source| Error::TrustedRoot { path: from.to_owned(), source })?;
+fn copy(key: &VerifierKey, from: &Path, to: &Path, world: &World) -> Result<(Value, Vec<Damage>), Error> {
     let failed = |source| Error::Log { path: from.to_owned(), source };
     let target =
         Directory::writer(to, |_| false).map_err(|source| Error::Log { path: to.to_owned(), source })?;
     let bar = Entries::new(world.terminal, "backing up");
     let copied =
-        mirror(&target, &from_directory(from), &key, &|read, of| bar.show(read, of)).and_then(|done| {
+        mirror(&target, &from_directory(from), key, &|read, of| bar.show(read, of)).and_then(|done| {
             let (envelopes, damage) = copy_envelopes(&Directory::reader(from), &target, &envelope_fits)?;
             Ok((done, envelopes, damage))
         });
@@ -83,13 +88,13 @@ fn copy(log: &LogInstance, from: &Path, to: &Path, world: &World) -> Result<(Val
     let new = size.saturating_sub(before);
     let what = format!(
         "{}, {} ({new} new), {}",
-        log.origin,
+        key.name(),
         count(size, "entry"),
         count(envelopes, "new statement")
     );
     world.terminal.result(Tone::Good, "backed up", &what)?;
     let row = json!({
-        "origin": log.origin,
+        "origin": key.name(),
         "entries": size,
         "new_entries": new,
         "new_statements": envelopes,

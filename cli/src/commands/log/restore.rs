@@ -9,7 +9,7 @@ use sealwax_transparency_log::{Damage, Directory, Mode, restore};
 
 use crate::error::Error;
 use crate::files::{self, io_error};
-use crate::instance::{Instance, LOCK_TRIES, LOG};
+use crate::instance::{CT, Instance, LOCK_TRIES, LOG};
 use crate::progress::Entries;
 use crate::terminal::{Tone, count};
 use crate::world::World;
@@ -45,6 +45,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         .transpose()
         .map_err(|source| Error::Log { path: place.clone(), source })?;
 
+    restore_record(&instance, &options.backup, &config, world)?;
     let building = instance.dir().join(BUILDING);
     remove(&building)?;
     let copy = options.backup.join(LOG);
@@ -61,7 +62,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         }
     };
     if place.exists() {
-        let kept = free_name(instance.dir())?;
+        let kept = files::free_name(&place)?;
         rename(&place, &kept)?;
         world.terminal.say(Tone::Plain, "note:", &format!("the log that was there is in {}", kept.display()));
     }
@@ -101,11 +102,41 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     }))
 }
 
-/// The first free name for a log that is replaced.
-fn free_name(dir: &Path) -> Result<PathBuf, Error> {
-    let names = (1u32..=9_999).map(|number| dir.join(format!("{LOG}.replaced-{number}")));
-    let free = names.into_iter().find(|name| name.symlink_metadata().is_err());
-    free.ok_or_else(|| Error::Exists { path: dir.join(format!("{LOG}.replaced-1")) })
+/// Puts the record of certificates in its place, where the instance has an authority and has lost the record. One that is there
+/// is newer than any backup, and is left alone. What was exchanged is not in a backup: invitations that were open are void.
+fn restore_record(
+    instance: &Instance,
+    backup: &Path,
+    config: &sealwax_server::Config,
+    world: &World,
+) -> Result<(), Error> {
+    let (copy, place) = (backup.join(CT), instance.ct_path());
+    if !instance.has_authority() {
+        return Ok(());
+    }
+    if instance.restore_ledger()? {
+        world.terminal.say(Tone::Plain, "note:", "invitations that were open are void; invite again");
+    }
+    if place.exists() || !copy.exists() {
+        return Ok(());
+    }
+    let building = instance.dir().join(BUILDING);
+    remove(&building)?;
+    let key = instance.ct_verifier()?;
+    let bar = Entries::new(world.terminal, "restoring");
+    let done = restore(&building, &copy, &key, false, &envelope_fits, &|read, of| bar.show(read, of));
+    bar.clear();
+    let (mirrored, _) = done.map_err(|source| Error::Log { path: copy, source })?;
+    rename(&building, &place)?;
+    let what = format!("{}, {}, verified", key.name(), count(mirrored.size, "certificate"));
+    world.terminal.result(Tone::Good, "restored", &what)?;
+    let mode = instance.ct_log(config, world)?.mode();
+    if mode.map_err(|source| Error::Log { path: place, source })? == Mode::Restored {
+        let what = "no certificate is issued before log.anchor confirms the record's size, or \
+                    `sealwax authority rotate ct` begins a new one";
+        world.terminal.say(Tone::Plain, "note:", what);
+    }
+    Ok(())
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {
