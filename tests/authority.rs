@@ -8,8 +8,8 @@ use std::path::Path;
 
 use sealwax_attestation::TrustedRoot;
 use sealwax_keys::{Certificate, KeyFile};
-use sealwax_tests::{Sandbox, workspace};
 use sealwax_tests::server::{Server, instance};
+use sealwax_tests::{Sandbox, workspace};
 
 fn trusted_root(sandbox: &Sandbox) -> TrustedRoot {
     TrustedRoot::from_json(&fs::read(sandbox.instance().join("trusted_root.json")).unwrap()).unwrap()

@@ -381,6 +381,7 @@ impl Instance {
     }
 
     fn chain(&self, name: &str) -> Result<Vec<Certificate>, Error> {
+        self.authority_origin()?;
         key_files::read_certificates(&self.dir.join(name))
     }
 }
