@@ -14,6 +14,7 @@ use sealwax_attestation::{
 };
 use sealwax_authority::{TimestampRequest, certificate_answer, certificate_request};
 use sealwax_keys::{Certificate, KeyKind, SecretKey};
+use sealwax_verify::Rejection;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -160,8 +161,8 @@ impl Services {
         })
     }
 
-    /// Submits an entry to as many logs as the configuration says, and gives their answers, which prove nothing before they
-    /// are verified. The statement is left beside the log where `listed`, and where the log keeps such.
+    /// Submits an entry to the first log that takes it, as [`Services::check`] made sure that one is enough, and gives the
+    /// answer, which proves nothing before it is verified. The statement is left beside the log where `listed`, and where the log keeps such.
     ///
     /// # Errors
     /// Those of the services, where too few have answered.
@@ -192,12 +193,26 @@ impl Services {
         chosen.and_then(|chosen| Some(chosen.services.first()?.url.clone())).unwrap_or_default()
     }
 
-    /// The certificate authority, for people.
-    pub(crate) fn authority_url(&self, now: Timestamp) -> String {
-        self.config
-            .choose_certificate_authority(now)
-            .map(|authority| authority.url.clone())
-            .unwrap_or_default()
+    /// Says no to a configuration that no signature can satisfy, before any work is done for one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub(crate) fn check(&self, now: Timestamp) -> Result<(), Error> {
+        self.config.choose_timestamp_authorities(now).map_err(unusable)?;
+        match self.config.choose_logs(now).map_err(unusable)?.needed {
+            1 => Ok(()),
+            several => {
+                let what = "the signing configuration wants an entry in each of";
+                Err(Error::Usage(format!("{what} {several} logs, and a bundle has one")))
+            }
+        }
+    }
+
+    /// Says that the authorities' answers, taken together, do not verify.
+    pub(crate) fn unproven(&self, rejection: &Rejection, now: Timestamp) -> Error {
+        let authority = self.config.choose_certificate_authority(now);
+        let url = authority.map(|authority| authority.url.clone()).unwrap_or_default();
+        Error::Service { url, reason: format!("what the services answered does not verify: {rejection}") }
     }
 
     /// Sends something to a service until it is not too busy to answer, and gives what it answers to it if that is success.

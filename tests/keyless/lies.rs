@@ -19,12 +19,22 @@ fn c12_what_the_authorities_answer_must_be_for_this_key_this_person_and_this_sig
         (Lie::OtherNonce, "another request"),
         (Lie::OtherBytes, "other bytes"),
         (Lie::OtherTime, "nothing proves when"),
+        (Lie::Ahead(120), "lies in the future"),
+        (Lie::Ahead(-3_600), "does not verify"),
     ] {
         deployment.sigstore.lie(Some(lie.clone()));
         let run = deployment.refuses(deployment.sign(), 3, why);
         assert!(!run.stderr.contains("bug"), "{lie:?}: {run:?}");
         assert_eq!(deployment.sigstore.size(), 0, "{lie:?}: logged before it was verified");
     }
+}
+
+#[test]
+fn m03_a_clock_that_is_a_little_ahead_is_waited_for() {
+    let deployment = Deployment::start();
+    deployment.sigstore.lie(Some(Lie::Ahead(3)));
+    assert!(deployment.sign().status().unwrap().success());
+    deployment.verifies("alice@example.com");
 }
 
 #[test]

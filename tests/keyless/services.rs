@@ -207,6 +207,13 @@ fn the_next_log_stands_in_for_one_that_is_down() {
         Run::from(deployment.sign().output().unwrap()).fails(2, "1 of the kind log needed");
         deployment.signed_nothing();
     }
+    // A bundle has one entry, so nothing is begun that would need two.
+    let logs = vec![log("a"), log("b")];
+    let both = SigningConfig { logs, log_selector: Selector::All, ..config };
+    deployment.sigstore.hand_out(&deployment.client, both);
+    let asked = deployment.sigstore.requests().len();
+    Run::from(deployment.sign().output().unwrap()).fails(2, "2 logs");
+    assert_eq!(deployment.sigstore.requests().len(), asked);
 }
 
 #[test]

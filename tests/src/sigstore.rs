@@ -50,6 +50,8 @@ pub enum Lie {
     OtherBytes,
     /// A token of time of an authority that the trusted root does not list.
     OtherTime,
+    /// A time so many seconds from now.
+    Ahead(i64),
     /// The entry of somebody else, rightly proven.
     OtherEntry,
     /// The entry that was asked for, under a checkpoint of another log.
@@ -261,7 +263,11 @@ impl Shared {
             _ => {}
         }
         let authority = if lie == Some(&Lie::OtherTime) { &self.other_timestamps } else { &self.timestamps };
-        let reply = authority.answer(&query, now()).expect("an answer");
+        let ahead = match lie {
+            Some(Lie::Ahead(seconds)) => SignedDuration::from_secs(*seconds),
+            _ => SignedDuration::ZERO,
+        };
+        let reply = authority.answer(&query, now() + ahead).expect("an answer");
         Reply::Whole(201, "application/timestamp-reply", reply.der)
     }
 

@@ -7,7 +7,7 @@ mod target;
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use sealwax_attestation::{
     Bundle, Content, Envelope, IN_TOTO_PAYLOAD_TYPE, Statement, TrustedRoot, VerificationMaterial, pae,
@@ -147,11 +147,19 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
         |rejection| target.refused(rejection, &signer, world).unwrap_or_else(|own| refused_own(&file, own));
 
     // What a log takes, it keeps for ever: only a signature that verifies goes in.
-    match signer.identity_certificate().filter(|_| bundle.timestamps.is_empty()) {
+    let check = || match signer.identity_certificate().filter(|_| bundle.timestamps.is_empty()) {
         None => authenticate(&bundle, &root, policy(LogRequirement::Waived), world.now()),
         Some(leaf) => authenticate_undated(&bundle, leaf, &root, &ignored, world.now()),
-    }
-    .map_err(refused)?;
+    };
+    let checked = match check() {
+        // Clocks differ by a little. A time that has not come yet is waited for, because no verifier takes it before.
+        Err(Rejection::TimeInFuture { time, now }) if time.duration_since(now) <= MAX_SKEW => {
+            world.wait(time.duration_since(now).unsigned_abs());
+            check()
+        }
+        checked => checked,
+    };
+    checked.map_err(refused)?;
     if let Some(log) = root.logs.iter().find(|log| target.is_log(log) && world.now() < log.valid_from) {
         let (origin, valid_from) = (log.origin.clone(), log.valid_from);
         return Err(file.rejected(Rejection::LogKeyNotYetValid { origin, valid_from }));
@@ -259,3 +267,6 @@ fn print(
 fn bug(error: sealwax_attestation::Error) -> Error {
     Error::Bug(error.to_string())
 }
+
+/// By how much the clock of a time-stamping authority may be ahead.
+const MAX_SKEW: SignedDuration = SignedDuration::from_secs(30);

@@ -26,17 +26,18 @@ pub(super) enum Target {
 /// [`Error::Usage`] for a served instance without its trusted root, and those of reading.
 pub(super) fn services(options: &Options, world: &World) -> Result<Option<Services>, Error> {
     let root = || options.trusted_root.as_deref().map(read_trusted_root).transpose();
-    match (&options.trust_config, &options.signing_config, world.served_instance()) {
-        (Some(path), _, _) => Services::read(path).map(Some),
-        (None, Some(path), _) => Services::read_parts(path, root()?.unwrap_or_default()).map(Some),
+    let services = match (&options.trust_config, &options.signing_config, world.served_instance()) {
+        (Some(path), _, _) => Services::read(path)?,
+        (None, Some(path), _) => Services::read_parts(path, root()?.unwrap_or_default())?,
         (None, None, Some(url)) => {
             let what = format!(
                 "which log is at {url}? give --trusted-root FILE, which its operator writes with `sealwax instance export`"
             );
-            Services::of_instance(url, root()?.ok_or(Error::Usage(what))?).map(Some)
+            Services::of_instance(url, root()?.ok_or(Error::Usage(what))?)?
         }
-        (None, None, None) => Ok(None),
-    }
+        (None, None, None) => return Ok(None),
+    };
+    services.check(world.now()).map(|()| Some(services))
 }
 
 impl Target {
@@ -75,11 +76,11 @@ impl Target {
             | Rejection::InclusionProof) => {
                 Ok(Error::Unproven { url: services.log_url(world.now()), rejection: Box::new(rejection) })
             }
+            Rejection::TimestampOtherBytes
+            | Rejection::TimestampOutsideAuthority { .. }
+            | Rejection::TimeInFuture { .. } => Ok(services.unproven(&rejection, world.now())),
             // Certificate, time and whom they name: none of it is of this machine's making.
-            other if signer.identity_certificate().is_some() => {
-                let reason = format!("what the services answered does not verify: {other}");
-                Ok(Error::Service { url: services.authority_url(world.now()), reason })
-            }
+            other if signer.identity_certificate().is_some() => Ok(services.unproven(&other, world.now())),
             other => Err(other),
         }
     }
