@@ -39,7 +39,7 @@ pub(crate) struct Whom {
     #[arg(long = "issuer", value_name = "URL")]
     issuers: Vec<String>,
 
-    /// What the certificate must say beside the identity, such as source-repository=https://github.com/o/r (repeatable: all)
+    /// What the certificate must say beside the identity, such as `source-repository=https://github.com/o/r` (repeatable: all)
     #[arg(long = "claim", value_name = "NAME=VALUE", requires = "issuers")]
     claims: Vec<String>,
 
