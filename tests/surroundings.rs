@@ -12,6 +12,7 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::process::Command;
 
 use sealwax_tests::{Run, Sandbox};
@@ -169,3 +170,39 @@ fn m10_a_clock_behind_the_log_signs_nothing() {
     Run::from(earlier.output().unwrap()).fails(1, "K06-log-key-not-yet-valid");
     assert_eq!(sandbox.json(0, ["instance", "show"])["log"]["size"], 1);
 }
+
+#[test]
+fn k08_no_core_file_and_no_other_program_gets_the_memory() {
+    // Whose memory others of the same user may read, is a user's in /proc; it takes another user than root to see that.
+    let sandbox = Sandbox::new();
+    sandbox.ok(["key", "generate", "plain.pem"]);
+    assert!(Command::new("mkfifo").arg(sandbox.at("pipe")).status().unwrap().success());
+    let mut given = Command::new("chown");
+    if !given.args(["-R", "65534"]).arg(sandbox.path()).output().unwrap().status.success() {
+        eprintln!("skipped: only root can run a program as another user");
+        return;
+    }
+    let command = sandbox.command(["key", "generate", "new.pem", "--passphrase-file", "pipe"]);
+    let mut under = Command::new("setpriv");
+    under.args(["--reuid", "65534", "--clear-groups"]).arg(command.get_program()).args(command.get_args());
+    // It waits for the passphrase.
+    let Ok(mut child) = under.current_dir(sandbox.path()).env("HOME", sandbox.at("home")).spawn() else {
+        eprintln!("skipped: setpriv is not installed");
+        return;
+    };
+    let at = format!("/proc/{}", child.id());
+    // Nobody can open a pipe for writing at once before somebody reads there.
+    let open = || File::options().write(true).custom_flags(O_NONBLOCK).open(sandbox.at("pipe"));
+    let tries = (0..1_000).inspect(|_| std::thread::sleep(std::time::Duration::from_millis(20)));
+    let _writer = tries.map(|_| open()).find_map(Result::ok).expect("it reads the pipe");
+    let owner = fs::metadata(format!("{at}/mem")).unwrap().uid();
+    let limits = fs::read_to_string(format!("{at}/limits")).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(owner, 0, "its memory can be read by other programs of its user");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert!(core.split_whitespace().filter(|word| *word == "0").count() == 2, "{core}");
+}
+
+/// Linux's `O_NONBLOCK`.
+const O_NONBLOCK: i32 = 0o4000;

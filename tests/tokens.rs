@@ -8,9 +8,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sealwax_authority::{TimestampRequest, certificate_answer, certificate_request};
+use sealwax_keys::{KeyKind, SecretKey};
 use sealwax_tests::server::Server;
-use sealwax_tests::{Run, Sandbox, peer};
-use serde_json::Value;
+use sealwax_tests::{Run, Sandbox, http, peer};
+use serde_json::{Value, json};
 
 const PIN: &str = "swordfish-4711";
 
@@ -128,7 +130,7 @@ fn the_keys_of_an_instance_may_be_in_a_token() {
         desk.sandbox.ok(["verify", name]);
         desk.sandbox.ok(["verify", name, "--key", public.to_str().unwrap()]);
     }
-    desk.sandbox.ok(["log", "fsck"]);
+    desk.ok(["log", "fsck"]);
 
     // Served, stopped and served again, the same log goes on.
     let sign = |server: &Server, name: &str| {
@@ -160,6 +162,63 @@ fn the_keys_of_an_instance_may_be_in_a_token() {
     }
     assert_eq!(fs::read_to_string(instance.join("shards/log.example/log.pem")).unwrap(), format!("{log}\n"));
     assert_eq!(fs::read_to_string(instance.join("keys/log.pem")).unwrap(), format!("{next}\n"));
+}
+
+#[test]
+fn an_authoritys_keys_may_be_in_a_token() {
+    let Some(desk) = Desk::new() else { return };
+    let keys = desk.sandbox.instance().join("keys");
+    let [(ca, _), (tsa, _), (log, _)] =
+        [desk.key("ca", "p256"), desk.key("tsa", "p384"), desk.key("log", "ed25519")];
+    let other_use = "has another use in this instance";
+    desk.run(["instance", "init", "--ca-key", &ca, "--signing-key", &ca]).fails(2, other_use);
+    desk.run(["instance", "init", "--ca-key", &log]).fails(2, "P-256 or P-384");
+    assert!(!desk.sandbox.instance().exists());
+    desk.ok(["instance", "init", "--origin", "log.example", "--ca-key", &ca]);
+    desk.run(["authority", "rotate", "tsa", "--new-key", &ca]).fails(2, other_use);
+    desk.ok(["authority", "rotate", "tsa", "--new-key", &tsa]);
+    for (name, uri) in [("ca", &ca), ("tsa", &tsa)] {
+        assert_eq!(fs::read_to_string(keys.join(name).with_extension("pem")).unwrap(), format!("{uri}\n"));
+    }
+
+    let server = desk.serve();
+    let stamp = |server: &Server| {
+        let request = TimestampRequest::new(b"signature").unwrap();
+        let head = "Content-Type: application/timestamp-query\r\n";
+        let path = "/api/v1/timestamp";
+        let answer = http::request(server.address, "POST", path, head, &request.to_der()).unwrap();
+        (answer.status == 201).then(|| request.check(&answer.body).unwrap())
+    };
+    let certify = |server: &Server| {
+        let invited = desk.sandbox.json(0, ["instance", "invite", "alice@example.com"]);
+        let secret = invited["invitation"].as_str().unwrap().split_once('#').unwrap().1;
+        let body = json!({"invitation": secret}).to_string();
+        let path = "/api/sealwax/v1/invitations/redeem";
+        let token = http::post(server.address, path, body.as_bytes()).unwrap().json()["token"].clone();
+        let head = format!("Authorization: Bearer {}\r\n", token.as_str().unwrap());
+        let key = SecretKey::generate(KeyKind::P256).unwrap();
+        let body = certificate_request(&key).unwrap();
+        let path = "/api/v2/signingCert";
+        let answer = http::request(server.address, "POST", path, &head, body.as_bytes()).unwrap();
+        (answer.status == 201).then(|| certificate_answer(&answer.body, &key).unwrap())
+    };
+    stamp(&server).unwrap();
+    let chain = certify(&server).unwrap();
+    chain[0].is_signed_by(chain[1].public_key()).unwrap();
+
+    // Without the token neither is made, and nothing else stops.
+    let (tokens, elsewhere) = (desk.sandbox.at("tokens"), desk.sandbox.at("elsewhere"));
+    fs::rename(&tokens, &elsewhere).unwrap();
+    assert!(stamp(&server).is_none() && certify(&server).is_none());
+    assert_eq!(http::get(server.address, "/checkpoint").status, 200);
+    let said = server.said();
+    assert!(said.contains("no such token is there (the key tsa)") && !said.contains(PIN), "{said}");
+    drop(server);
+    // SoftHSM reads which tokens there are when it starts.
+    fs::rename(&elsewhere, &tokens).unwrap();
+    let server = desk.serve();
+    stamp(&server).unwrap();
+    certify(&server).unwrap();
 }
 
 #[test]

@@ -144,9 +144,7 @@ impl World {
 
 /// Runs the command: arguments in, exit code out. A panic is a bug, and never a success.
 pub(crate) fn run(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitCode {
-    // Keys pass through this process: no core file may keep them (attack K08). Where the system refuses, go on.
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    keep_to_itself();
     panic::set_hook(Box::new(|what| {
         let terminal = Terminal::new(false, false, false);
         terminal.complain("bug:", &what.to_string());
@@ -154,6 +152,16 @@ pub(crate) fn run(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitC
     }));
     panic::catch_unwind(AssertUnwindSafe(|| run_command(dispatch)))
         .unwrap_or_else(|_| error::panic_exit(Terminal::new(asks_for("--json"), false, false)))
+}
+
+/// Keys pass through this process: no core file may keep them, and no other program of the same user read them from its
+/// memory (attack K08). Where the system refuses, go on.
+fn keep_to_itself() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    // The limit is for files: what collects core files by a pipe need not keep to it.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn run_command(dispatch: fn(Arguments, &World) -> Result<(), Error>) -> ExitCode {

@@ -74,7 +74,10 @@ impl Holder for Key {
         // What a panic left here is a session at worst, and the next failure gives that up.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let signed = self.sign_in(&mut state, scheme, message);
-        signed.map_err(|error| sealwax_keys::Error::Holder { reason: error.to_string() })
+        signed.map_err(|error| {
+            let reason = format!("{error} (the key {})", self.token.uri().key_name());
+            sealwax_keys::Error::Holder { reason }
+        })
     }
 }
 

@@ -95,6 +95,12 @@ impl KeyUri {
     pub fn pin_source(&self) -> Option<&Path> {
         self.pin_source.as_deref()
     }
+
+    /// What the key is called in messages.
+    pub(crate) fn key_name(&self) -> String {
+        let id = || self.id.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+        self.object.clone().unwrap_or_else(id)
+    }
 }
 
 /// Reads `name=value`, with the value's percent encoding undone.

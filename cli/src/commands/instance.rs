@@ -48,6 +48,10 @@ pub(crate) struct Init {
     #[arg(long, value_name = "URI")]
     log_key: Option<PathBuf>,
 
+    /// Certify identities with this key in a token, pkcs11:token=…;object=… [default: a new key in a file]
+    #[arg(long, value_name = "URI")]
+    ca_key: Option<PathBuf>,
+
     /// Encrypt the signing key and the authority's keys with a passphrase
     #[arg(long)]
     encrypt: bool,
@@ -107,12 +111,13 @@ fn announce(instance: &Instance, world: &World) {
 fn init(options: &Init, world: &World) -> Result<(), Error> {
     let encrypt = options.encrypt || options.passphrase.given();
     let passphrase = encrypt.then(|| options.passphrase.choose(world)).transpose()?;
-    let Init { origin, signing_key, log_key, .. } = options;
+    let Init { origin, signing_key, log_key, ca_key, .. } = options;
     let blueprint = Blueprint {
         origin: origin.clone(),
         passphrase,
         signing_key: signing_key.clone(),
         log_key: log_key.clone(),
+        ca_key: ca_key.clone(),
     };
     let instance = Instance::create(&world.instance_dir()?, &blueprint, world)?;
     announce(&instance, world);

@@ -137,7 +137,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
 
     let payload = Statement::new(name, hashed.manifest.clone()).to_payload().map_err(bug)?;
     let signature = signer.sign(&pae(IN_TOTO_PAYLOAD_TYPE, &payload))?;
-    let timestamps = if signer.is_certified() { target.timestamps(&signature, world)? } else { Vec::new() };
+    let timestamps =
+        if signer.is_certified() { target.timestamps(&signature, options, world)? } else { Vec::new() };
     let envelope = Envelope::in_toto(payload, signature);
     let mut bundle =
         Bundle { timestamps, ..Bundle::new(signer.material(), Content::Envelope(envelope.clone())) };

@@ -113,6 +113,24 @@ impl Instance {
         })
     }
 
+    /// The authority that says times, alone: none where the instance says no times.
+    ///
+    /// # Errors
+    /// Those of its key.
+    pub(super) fn timestamp_authority(
+        &self,
+        passphrase: &PassphraseOptions,
+        world: &World,
+    ) -> Result<Option<TimestampAuthority>, Error> {
+        if !self.has_authority() || !self.settings(None)?.timestamps.enabled {
+            return Ok(None);
+        }
+        let keys = Keys { dir: &self.dir, passphrase, world, asked: OnceCell::new() };
+        let (chain, key) = (self.chain(TSA_CHAIN)?, keys.read(TSA_KEY)?);
+        let authority = CertifiedKey::new(chain, key).and_then(TimestampAuthority::new);
+        authority.map(Some).map_err(|source| Error::Authority { path: self.dir.join(TSA_CHAIN), source })
+    }
+
     /// Opens the record of certificates for writing, waiting a while for another writer to finish. It is guarded as the log
     /// is, but by no witness.
     ///
@@ -212,6 +230,23 @@ impl Instance {
         key_files::read_public(&self.dir.join(ISSUER_PUBLIC_KEY))
     }
 
+    /// All keys that have a use here, or had one.
+    fn public_keys(&self) -> Result<Vec<PublicKey>, Error> {
+        let root = self.trusted_root()?;
+        let authorities = root.certificate_authorities.iter().chain(&root.timestamp_authorities);
+        let certified = authorities.flat_map(|authority| &authority.chain);
+        let certified =
+            certified.filter_map(|der| Some(Certificate::from_der(der).ok()?.public_key().clone()));
+        let vouching = root.ct_logs.iter().filter_map(|log| PublicKey::from_spki_der(&log.key).ok());
+        let logs = root.logs.iter().map(|log| log.key.clone());
+        let mut keys: Vec<_> = certified.chain(vouching).chain(logs).collect();
+        keys.push(key_files::read_public(&self.signing_public_key())?);
+        if self.has_authority() {
+            keys.push(self.issuer_key()?);
+        }
+        Ok(keys)
+    }
+
     /// The authority's public files, which are a part of a backup.
     pub(crate) fn authority_files(&self) -> Vec<PathBuf> {
         let names = [MARKER, CA_CHAIN, TSA_CHAIN, CT_PUBLIC_KEY, CT_VERIFIER_KEY, ISSUER_PUBLIC_KEY];
@@ -230,7 +265,7 @@ impl Instance {
             }
             files::create_directory(&staged, world.now(), |dir| {
                 private_directory(&dir.join(KEYS))?;
-                let part = build(dir, &self.origin, passphrase, world)?;
+                let part = build(dir, &self.origin, None, &self.public_keys()?, passphrase, world)?;
                 files::create_public(&dir.join(TRUSTED_ROOT), &part.to_json())
             })?;
         }
@@ -286,7 +321,8 @@ impl Instance {
         let secret = keys.encrypted(&old)?.map(|_| keys.passphrase(&old)).transpose()?;
         let origin = self.authority_origin()?;
         let passphrase = secret.as_ref().map(|secret| secret.as_str());
-        let maker = Maker { dir, origin: &origin, passphrase, in_token, world: keys.world };
+        let taken = self.public_keys()?;
+        let maker = Maker { dir, origin: &origin, passphrase, in_token, taken: &taken, world: keys.world };
         let root = || {
             let own = self.dir.join(ROOT_KEY);
             let path = root_key.unwrap_or(&own);
@@ -437,17 +473,22 @@ fn merge(root: &mut TrustedRoot, part: &TrustedRoot, now: Timestamp) -> bool {
 }
 
 /// Fills the `keys/` that is there, `authority/` and `ct/` of a directory, and gives what a trusted root says of them.
+///
+/// `ca_key` is the URI of the key that certifies identities, where it is in a token; it must be none of those that are taken.
 pub(super) fn build(
     dir: &Path,
     origin: &str,
+    ca_key: Option<&Path>,
+    taken: &[PublicKey],
     passphrase: Option<&str>,
     world: &World,
 ) -> Result<TrustedRoot, Error> {
     private_directory(&dir.join(AUTHORITY))?;
-    let maker = Maker { dir, origin, passphrase, in_token: None, world };
+    let maker = Maker { dir, origin, passphrase, in_token: None, taken, world };
     let root = maker.root()?;
+    let ca_maker = Maker { in_token: ca_key, ..maker };
     let part = TrustedRoot {
-        certificate_authorities: vec![maker.certified(Role::Identities, &root)?],
+        certificate_authorities: vec![ca_maker.certified(Role::Identities, &root)?],
         timestamp_authorities: vec![maker.certified(Role::Timestamps, &root)?],
         ct_logs: vec![maker.ct_key()?],
         ..TrustedRoot::default()
@@ -460,12 +501,15 @@ pub(super) fn build(
 }
 
 /// Makes keys of an authority and writes them with what is public of them.
+#[derive(Clone, Copy)]
 struct Maker<'a> {
     dir: &'a Path,
     origin: &'a str,
     passphrase: Option<&'a str>,
     /// The URI of the one key to be made, if it is in a token.
     in_token: Option<&'a Path>,
+    /// The keys that have a use here already.
+    taken: &'a [PublicKey],
     world: &'a World,
 }
 
@@ -526,7 +570,16 @@ impl Maker<'_> {
     }
 
     fn new_key(&self, name: &str, kind: KeyKind) -> Result<SecretKey, Error> {
-        key_files::create_own_secret(&self.dir.join(name), kind, self.in_token, self.passphrase, self.world)
+        let path = self.dir.join(name);
+        let key = key_files::create_own_secret(&path, kind, self.in_token, self.passphrase, self.world)?;
+        // What it signs for one purpose could be passed off as signed for the other (attack K09).
+        if self.taken.contains(key.public_key()) {
+            let name = self.in_token.map(key_files::name_of).unwrap_or_default();
+            return Err(Error::Usage(format!(
+                "{name}: has another use in this instance; each needs its own key"
+            )));
+        }
+        Ok(key)
     }
 
     /// Whoever reads a certificate sees whose instance this is. A subject has room for 64 characters.

@@ -31,6 +31,8 @@ pub(crate) struct Blueprint {
     pub(crate) signing_key: Option<PathBuf>,
     /// The URI of the log's key in a token, if it is in one.
     pub(crate) log_key: Option<PathBuf>,
+    /// The URI of the key that certifies identities in a token, if it is in one.
+    pub(crate) ca_key: Option<PathBuf>,
 }
 
 /// Fills an empty directory and gives the origin.
@@ -50,7 +52,8 @@ pub(super) fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<
         return Err(Error::Usage(what.to_owned()));
     }
     let origin = log.origin.clone();
-    let authority = authority::build(dir, &origin, passphrase, world)?;
+    let taken = [signing.public_key().clone(), log.key.clone()];
+    let authority = authority::build(dir, &origin, blueprint.ca_key.as_deref(), &taken, passphrase, world)?;
     let trusted_root = TrustedRoot { logs: vec![log], ..authority };
     files::create_public(&dir.join(TRUSTED_ROOT), &trusted_root.to_json())?;
     let trusted = TrustedKey { name: INSTANCE_KEY_NAME.to_owned(), key: signing.public_key().clone() };
@@ -59,7 +62,8 @@ pub(super) fn build(dir: &Path, blueprint: &Blueprint, world: &World) -> Result<
     Ok(origin)
 }
 
-/// Makes a log with a key of its own, new or in a token, and describes it as a trusted root does. Without an origin one is made from the key.
+/// Makes a log with a key of its own, new or in a token, and describes it as a trusted root does. Without an origin one is
+/// made from the key.
 pub(super) fn create_log(
     key_path: &Path,
     log_path: &Path,

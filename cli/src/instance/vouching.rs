@@ -1,14 +1,16 @@
 //! What an instance's authority does for who signs on the same machine, in process.
 
-use sealwax_authority::{Identity, IdentityName, TimestampRequest};
+use sealwax_authority::{Identity, IdentityName, TimestampAuthority, TimestampRequest};
 use sealwax_keys::{KeyKind, SecretKey, SubjectName};
 use sealwax_transparency_log::NewEntry;
 use sealwax_verify::NameRule;
 
 use crate::error::Error;
+use crate::key_files::PassphraseOptions;
 use crate::services::Certified;
 use crate::world::World;
 
+use super::Instance;
 use super::authority::Authority;
 
 impl Authority {
@@ -41,12 +43,36 @@ impl Authority {
     /// Says when a signature was there: now.
     ///
     /// # Errors
-    /// Those of signing.
+    /// [`Error::Service`] where the key does not sign.
     pub(crate) fn timestamp(&self, signature: &[u8], world: &World) -> Result<Vec<u8>, Error> {
-        let request = TimestampRequest::new(signature).map_err(bug)?;
-        let reply = self.timestamps.answer(&request.to_der(), world.now()).map_err(bug)?;
-        request.check(&reply.der).map_err(bug).map(|()| reply.der)
+        stamp(&self.timestamps, signature, world)
     }
+}
+
+impl Instance {
+    /// The same for a signature that asks nothing else of the instance's authority; `None` where that says no times.
+    ///
+    /// # Errors
+    /// Those of the authority's key, and [`Error::Service`] where it does not sign.
+    pub(crate) fn timestamp(
+        &self,
+        signature: &[u8],
+        passphrase: &PassphraseOptions,
+        world: &World,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let authority = self.timestamp_authority(passphrase, world)?;
+        authority.map(|authority| stamp(&authority, signature, world)).transpose()
+    }
+}
+
+fn stamp(authority: &TimestampAuthority, signature: &[u8], world: &World) -> Result<Vec<u8>, Error> {
+    let stamped = || {
+        let request = TimestampRequest::new(signature)?;
+        let reply = authority.answer(&request.to_der(), world.now())?.der;
+        request.check(&reply).map(|()| reply)
+    };
+    let url = "the time-stamping authority".to_owned();
+    stamped().map_err(|error| Error::Service { url, reason: error.to_string() })
 }
 
 fn bug(error: impl std::fmt::Display) -> Error {

@@ -1,5 +1,7 @@
 //! Time stamps as RFC 3161 asks for them, and as Sigstore's time-stamping authority does over HTTP.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -13,13 +15,22 @@ use crate::metrics::{Asked, Outcome};
 pub(super) async fn timestamp(State(site): State<Site>, request: Request) -> Result<Response, Refusal> {
     let json = is_json(request.headers())?;
     let held = site.room.read(request.into_body(), MAX_QUERY).await?;
-    let authority = &site.authority()?.timestamps;
-    let now = clock::time();
-    let reply = if json { authority.answer_json(&held.text, now) } else { authority.answer(&held.text, now) };
-    let reply = reply.map_err(|error| {
+    let authority = Arc::clone(site.authority()?);
+    let stamp = move || {
+        let (query, now) = (&held.text, clock::time());
+        if json {
+            authority.timestamps.answer_json(query, now)
+        } else {
+            authority.timestamps.answer(query, now)
+        }
+    };
+    // A key in a token may take its time, and must not hold up whoever asks for something else.
+    let stamped = tokio::task::spawn_blocking(stamp).await;
+    let failed = |error: &dyn std::fmt::Display| {
         site.metrics.exchanged(Asked::Timestamp, Outcome::Failed);
-        Refusal::internal(&error)
-    })?;
+        Refusal::internal(error)
+    };
+    let reply = stamped.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     let (status, outcome) = match reply.refusal {
         None => (StatusCode::CREATED, Outcome::Granted),
         Some(_) => (StatusCode::BAD_REQUEST, Outcome::Refused),

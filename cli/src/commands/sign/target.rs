@@ -86,10 +86,16 @@ impl Target {
     }
 
     /// Gets the time of the signature from whoever vouches for it.
-    pub(super) fn timestamps(&self, signature: &[u8], world: &World) -> Result<Vec<Vec<u8>>, Error> {
+    pub(super) fn timestamps(
+        &self,
+        signature: &[u8],
+        options: &Options,
+        world: &World,
+    ) -> Result<Vec<Vec<u8>>, Error> {
         match self {
-            Self::Local(_, authority) => {
-                authority.iter().map(|authority| authority.timestamp(signature, world)).collect()
+            Self::Local(_, Some(authority)) => Ok(vec![authority.timestamp(signature, world)?]),
+            Self::Local(instance, None) => {
+                Ok(instance.timestamp(signature, &options.passphrase, world)?.into_iter().collect())
             }
             Self::Services(services) => services.timestamps(signature, world),
         }
