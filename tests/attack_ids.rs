@@ -132,14 +132,18 @@ fn is_number(word: &str) -> bool {
     letter.is_ascii_uppercase() && tens.is_ascii_digit() && units.is_ascii_digit()
 }
 
-const WHOLE_SECTIONS: [char; 7] = ['G', 'D', 'F', 'T', 'S', 'H', 'W'];
+const WHOLE_SECTIONS: [char; 13] = ['G', 'D', 'F', 'T', 'S', 'H', 'W', 'B', 'C', 'I', 'M', 'K', 'R'];
 const EXCUSE: &str = "no test:";
-const ROOMS: [&str; 11] = [
+const ROOMS: [&str; 15] = [
     "keys",
+    "tokens",
+    "sha256-lanes",
     "model",
     "tlog",
     "attestation",
     "verify",
+    "trust",
+    "authority",
     "transparency-log",
     "witness",
     "server",
