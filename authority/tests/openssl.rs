@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
 use sealwax_authority::{
-    CertificateAuthority, CertifiedKey, Claim, Identity, IdentityName, Name, Role, TimestampAuthority,
-    Validity,
+    CertificateAuthority, CertifiedKey, Claim, Identity, IdentityName, KeyRequest, Name, Refusal, Role,
+    TimestampAuthority, Validity,
 };
 use sealwax_keys::{KeyKind, SecretKey};
 
@@ -146,4 +146,29 @@ fn openssl_accepts_tokens_of_time() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn reads_the_certification_requests_of_openssl() {
+    let Some(openssl) = Openssl::start() else { return };
+    for key in [
+        "rsa:2048",
+        "rsa:4096",
+        "ec -pkeyopt ec_paramgen_curve:P-256",
+        "ec -pkeyopt ec_paramgen_curve:P-384",
+        "ec -pkeyopt ec_paramgen_curve:P-521",
+        "ed25519",
+    ] {
+        openssl.run(&format!("req -new -newkey {key} -nodes -subj /CN=ignored -keyout key.pem -out csr.pem"));
+        openssl.run("pkey -in key.pem -pubout -out public.pem");
+        openssl.run("req -in csr.pem -outform DER -out csr.der");
+        let public = sealwax_keys::PublicKey::from_pem(&openssl.read("public.pem")).unwrap();
+        for file in ["csr.pem", "csr.der"] {
+            let request = KeyRequest::from_csr(&openssl.read(file)).unwrap();
+            let shown = format!("{public:?}");
+            assert!(format!("{request:?}").contains(&shown), "{key}");
+        }
+    }
+    openssl.run("req -new -newkey rsa:1024 -nodes -subj /CN=ignored -keyout key.pem -out csr.pem");
+    assert!(matches!(KeyRequest::from_csr(&openssl.read("csr.pem")), Err(Refusal::Key(_))));
 }
