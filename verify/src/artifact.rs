@@ -104,3 +104,60 @@ const ALGORITHMS: [(&str, HashAlgorithm); 3] =
     [("sha256", HashAlgorithm::Sha256), ("sha384", HashAlgorithm::Sha384), ("sha512", HashAlgorithm::Sha512)];
 const MAX_SUBJECTS: usize = 1_000_000;
 const LIMITS: Limits = Limits { bytes: 256 << 20, depth: 64, values: 16_000_000 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Subject, sealwax_attestation::Error> {
+        subject(parse(text.as_bytes(), LIMITS)?)
+    }
+
+    fn whole() -> Artifact {
+        Artifact::from_digests([1; 32], [2; 48], [3; 64])
+    }
+
+    #[test]
+    fn d14_one_digest_agrees_and_none_disagrees() {
+        let (sha256, sha384, sha512) = ("01".repeat(32), "02".repeat(48), "03".repeat(64));
+        let wrong = "04".repeat(64);
+        for (digests, whole_file, sha256_alone) in [
+            (format!(r#"{{"sha256":"{sha256}"}}"#), true, true),
+            (format!(r#"{{"sha256":"{sha256}","sha384":"{sha384}","sha512":"{sha512}"}}"#), true, true),
+            (format!(r#"{{"sha256":"{sha256}","gitCommit":"abc"}}"#), true, true),
+            (format!(r#"{{"sha512":"{sha512}"}}"#), true, false),
+            // Nobody who knows only one digest can see that another is wrong.
+            (format!(r#"{{"sha256":"{sha256}","sha512":"{wrong}"}}"#), false, true),
+            (format!(r#"{{"sha256":"{}"}}"#, "05".repeat(32)), false, false),
+            (r#"{"sha1":"0101"}"#.to_owned(), false, false),
+            ("{}".to_owned(), false, false),
+        ] {
+            let (name, found) = read(&format!(r#"{{"name":"n","digest":{digests}}}"#)).unwrap();
+            assert_eq!(name.as_deref(), Some("n"));
+            assert_eq!(is(&whole(), &found), whole_file, "{digests}");
+            assert_eq!(is(&Artifact::from_sha256([1; 32]), &found), sha256_alone, "{digests}");
+        }
+    }
+
+    #[test]
+    fn d13_digests_have_one_spelling() {
+        for bad in [
+            r#"{"name":"n"}"#,
+            r#"{"digest":[]}"#,
+            r#"{"digest":{"sha256":1}}"#,
+            r#"{"digest":{"sha256":"0A"}}"#,
+            r#"{"digest":{"sha256":" 01"}}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_digest_that_is_not_known_is_asked_for() {
+        let alone = Artifact::from_sha256([1; 32]);
+        let needed = alone.digest(HashAlgorithm::Sha384);
+        assert!(matches!(needed, Err(Rejection::DigestNeeded { algorithm: "SHA2_384" })));
+        assert_eq!(alone.sha256().unwrap(), [1; 32]);
+        assert_eq!(whole().digest(HashAlgorithm::Sha512).unwrap(), &[3; 64]);
+    }
+}

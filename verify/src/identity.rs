@@ -13,7 +13,7 @@ use sealwax_keys::{Certificate, SubjectName};
 use crate::certificate::IdentityChain;
 use crate::{PolicyError, Rejection};
 
-/// An identity that a certificate of a trusted authority states; made only by [`read`].
+/// An identity that a certificate of a trusted authority states; made only by this module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     issuer: String,

@@ -117,3 +117,46 @@ fn w04_size_0_has_the_root_of_the_empty_tree_or_is_refused_as_such() {
     let text = format!("log\n0\n{}\n", root.to_base64());
     assert!(matches!(Checkpoint::parse(&text), Err(Error::EmptyTreeRoot { found }) if found == root));
 }
+
+/// A checkpoint of a Rekor v1 log, signed under a name with a key on P-256.
+fn rekor_v1(origin: &str, name: &str, key: &SecretKey) -> Vec<u8> {
+    use base64::Engine as _;
+    let text = format!("{origin}\n1\n{}\n", Hash::leaf(b"entry").to_base64());
+    let id = VerifierKey::from_ecdsa(name, key.public_key()).unwrap().key_id();
+    let signed = [&id[..], &key.sign(text.as_bytes()).unwrap()].concat();
+    let signed = base64::engine::general_purpose::STANDARD.encode(signed);
+    format!("{text}\n\u{2014} {name} {signed}\n").into_bytes()
+}
+
+#[test]
+fn t08_a_rekor_v1_origin_is_the_keys_name_with_a_tree() {
+    let key = SecretKey::generate(KeyKind::P256).unwrap();
+    let verifier = VerifierKey::from_ecdsa("log.example", key.public_key()).unwrap();
+    let open = |origin: &str, name: &str| Checkpoint::open_rekor_v1(&rekor_v1(origin, name, &key), &verifier);
+    for (origin, name) in [("log.example - 1", "log.example"), ("log.example:8000 - 20", "log.example:8000")]
+    {
+        assert_eq!(open(origin, name).unwrap().origin, origin);
+    }
+    for origin in [
+        "log.example",
+        "log.example - ",
+        "log.example - 01",
+        "log.example - x",
+        "log.example - 1 ",
+        "log.example -1",
+        "evil.example - 1",
+        "log.example.evil - 1",
+        "evil.example:log.example - 1",
+        "log.example:x - 1",
+        "log.example: - 1",
+    ] {
+        let name = origin.split(' ').next().unwrap();
+        let found = open(origin, name);
+        assert!(matches!(found, Err(Error::Origin { .. })), "{origin}: {found:?}");
+    }
+    // The line that signs must be by the name that the origin has.
+    assert!(matches!(open("log.example - 1", "other.example"), Err(Error::NoKnownSignature)));
+    let other = SecretKey::generate(KeyKind::P256).unwrap();
+    let forged = Checkpoint::open_rekor_v1(&rekor_v1("log.example - 1", "log.example", &other), &verifier);
+    assert!(matches!(forged, Err(Error::NoKnownSignature)));
+}

@@ -734,3 +734,29 @@ fn any_one_of_several_identities_is_enough() {
     let refused = good.verdict_on(&good.bundle(), Signers::Identities(several[..2].to_vec()));
     assert_refused!(refused, "I03-identity-not-allowed", Rejection::IdentityNotAllowed { .. });
 }
+
+/// The other verifier looks at the system's clock by itself; a bundle of a later year is one that only it refuses.
+#[test]
+fn x01_what_only_the_second_verifier_refuses_is_refused() {
+    let later = changed(|case| {
+        for authority in [&mut case.root, &mut case.middle] {
+            authority.until = "2049-12-31T00:00:00Z".to_owned();
+        }
+        case.leaf.from = "2049-06-01T12:00:00Z".to_owned();
+        case.leaf.until = "2049-06-01T12:10:00Z".to_owned();
+        case.integrated = time("2049-06-01T12:05:00Z");
+    });
+    let verdict =
+        verdict_at(&later.bundle(), &later.trusted_root(), identity(ALICE, ISSUER), "2049-07-01T00:00:00Z");
+    assert_refused!(verdict, "X01-second-opinion", Rejection::SecondOpinion(_));
+}
+
+#[test]
+fn r06_a_trusted_root_that_the_second_verifier_cannot_read_is_said_to_be_so() {
+    let good = case();
+    let mut root = good.trusted_root();
+    root.timestamp_authorities = root.certificate_authorities.clone();
+    root.timestamp_authorities[0].chain = vec![vec![0x30, 0]];
+    let verdict = verdict_at(&good.bundle(), &root, identity(ALICE, ISSUER), NOW);
+    assert_refused!(verdict, "R06-trusted-root", Rejection::TrustedRoot(_));
+}
