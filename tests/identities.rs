@@ -158,6 +158,9 @@ fn models_signed_with_an_identity_verify_with_the_public_root() {
             if release == "v1.1.0" { 2 } else { 1 },
             "{json}"
         );
+        let shown = sandbox.ok(["inspect", &model.join("model.sig").display().to_string()]).stdout;
+        assert!(shown.contains("certificate of stefanb@us.ibm.com, issued by"), "{shown}");
+        assert!(!shown.contains("malformed"), "{shown}");
         let other = sandbox.json(1, run("Stefanb@us.ibm.com"));
         assert_eq!(other["code"], "I03-identity-not-allowed");
         verified += 1;

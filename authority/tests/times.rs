@@ -4,6 +4,8 @@
 
 use std::convert::Infallible;
 
+use der::asn1::AnyRef;
+use der::{Decode, Encode, Reader, SliceReader};
 use jiff::Timestamp;
 
 use sealwax_attestation::{
@@ -190,4 +192,33 @@ fn k06_a_log_that_was_retired_before_the_signature_is_refused() {
     world.verdict(std::slice::from_ref(&good)).unwrap();
     world.root.logs[0].valid_until = Some(time("2024-06-01T12:04:59Z"));
     assert_eq!(world.refusal(&[good]), "K06-log-retired");
+}
+
+/// Writes what lies at a path of children twice, and everything around it anew; the last child is `usize::MAX`.
+fn doubled(bytes: &[u8], path: &[usize]) -> Vec<u8> {
+    let value = AnyRef::from_der(bytes).unwrap();
+    let content = match path {
+        [] => [value.value(), value.value()].concat(),
+        [step, deeper @ ..] => {
+            let mut reader = SliceReader::new(value.value()).unwrap();
+            let mut children = Vec::new();
+            while !reader.is_finished() {
+                children.push(AnyRef::decode(&mut reader).unwrap().to_der().unwrap());
+            }
+            let at = (*step).min(children.len() - 1);
+            children[at] = doubled(&children[at], deeper);
+            children.concat()
+        }
+    };
+    AnyRef::new(der::Tagged::tag(&value), &content).unwrap().to_der().unwrap()
+}
+
+#[test]
+fn m06_a_time_stamp_has_one_signer() {
+    let world = World::new();
+    let good = world.over_signature(&world.listed[0], SIGNED);
+    // Response, token, its content, the last field: the set of signers.
+    let twice = doubled(&good, &[1, 1, 0, usize::MAX]);
+    assert_ne!(twice, good);
+    assert_eq!(world.refusal(&[twice]), "M06-timestamp-signers");
 }

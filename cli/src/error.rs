@@ -379,7 +379,9 @@ fn rejection_hint(rejection: &Rejection) -> &'static str {
         Rejection::NoProvenTime { .. } => {
             "the bundle needs a time stamp of an authority that your trusted root lists; ask the signer"
         }
-        Rejection::TimestampOtherBytes | Rejection::TimestampOutsideAuthority { .. } => {
+        Rejection::TimestampOtherBytes
+        | Rejection::TimestampSigners
+        | Rejection::TimestampOutsideAuthority { .. } => {
             "do not use it; ask the signer for a bundle with a time stamp of its own"
         }
         Rejection::TimeInFuture { .. } => "check this machine's clock",

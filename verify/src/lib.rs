@@ -28,6 +28,7 @@ mod signature;
 mod signer;
 mod statement;
 mod times;
+mod token;
 
 use jiff::Timestamp;
 

@@ -121,6 +121,9 @@ pub enum Rejection {
     /// A time stamp is over something else than the signature.
     #[error("a time stamp is not over this signature")]
     TimestampOtherBytes,
+    /// A time stamp without exactly one signer.
+    #[error("a time stamp is signed by several")]
+    TimestampSigners,
     /// A time stamp was signed outside its authority's time.
     #[error(
         "a time stamp{} lies outside the validity of the authority that signed it",
@@ -294,6 +297,7 @@ impl Rejection {
             Self::LogRetired { .. } => "K06-log-retired",
             Self::InclusionPromise { .. } => "T06-inclusion-promise",
             Self::NoProvenTime { .. } => "M02-no-proven-time",
+            Self::TimestampSigners => "M06-timestamp-signers",
             Self::TimestampOtherBytes => "M11-timestamp-other-bytes",
             Self::TimestampOutsideAuthority { .. } => "M07-timestamp-outside-authority",
             Self::TimeInFuture { .. } => "M03-time-in-future",
@@ -332,6 +336,7 @@ impl Rejection {
             | Self::SubjectKind(_)
             | Self::IssuerExtension(_)
             | Self::TimestampOtherBytes
+            | Self::TimestampSigners
             | Self::SecondOpinion(_) => Fault::Malformed,
             Self::SignatureInvalid
             | Self::RootDigest { .. }

@@ -17,6 +17,7 @@ use crate::Rejection;
 use crate::engine::Engine;
 use crate::entry::Rebuilt;
 use crate::signature::Signed;
+use crate::token::signers;
 
 /// A time at which the signature existed; made only by this module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +112,7 @@ pub(crate) fn prove(
     for token in &bundle.timestamps {
         let Some(engine) = &engine else { continue };
         match engine.timestamp(token, bundle.content.signature()) {
+            Ok(_) if signers(token) != Some(1) => return Err(Rejection::TimestampSigners),
             Ok((time, authority)) => {
                 times.proven.push(proven(time, TimeWitness::Authority(authority.name().to_owned()), now)?);
                 times.tokens.push(token.clone());

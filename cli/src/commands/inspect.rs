@@ -6,9 +6,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use sealwax_attestation::{
-    Bundle, HashedRekord, Statement, TransparencyLogEntry, VerificationMaterial, Verifier,
+    Bundle, EntryFormat, HashedRekord, RekorV1, Statement, TransparencyLogEntry, VerificationMaterial,
+    Verifier,
 };
-use sealwax_keys::{Certificate, PublicKey};
+use sealwax_keys::{Certificate, PublicKey, SubjectName};
 use sealwax_model::Method;
 use sealwax_tlog::Checkpoint;
 
@@ -81,10 +82,11 @@ fn print(bundle: &Bundle, statement: &Statement, files: bool, world: &World) -> 
     if bundle.log_entries.is_empty() {
         line("logged   ", "no")?;
     }
-    let time = if bundle.timestamps.is_empty() {
-        "not proven by this bundle"
-    } else {
-        "time stamps present, not read"
+    let time = match (bundle.timestamps.len(), bundle.log_entries.iter().any(|entry| entry.promise.is_some()))
+    {
+        (0, false) => "not proven by this bundle",
+        (0, true) => "by the word of its log, not checked here",
+        _ => "time stamps present, not read",
     };
     line("when     ", time)?;
     if files {
@@ -158,11 +160,27 @@ fn describe_certificate(der: &[u8]) -> String {
         Err(error) => format!("(malformed certificate: {error})"),
         Ok(certificate) => format!(
             "certificate of {}, issued by {}, {}",
-            certificate.subject(),
+            describe_subject(&certificate),
             certificate.issuer(),
             describe_key(certificate.public_key())
         ),
     }
+}
+
+/// The subject, or where it is empty, as in certificates of identities, the other names.
+fn describe_subject(certificate: &Certificate) -> String {
+    let subject = certificate.subject();
+    if !subject.is_empty() {
+        return subject;
+    }
+    let names = certificate.subject_alternative_names().into_iter().map(|name| match name {
+        SubjectName::Email(text)
+        | SubjectName::Uri(text)
+        | SubjectName::Dns(text)
+        | SubjectName::Username(text) => text,
+        _ => "(another kind of name)".to_owned(),
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn describe_key(key: &PublicKey) -> String {
@@ -176,7 +194,12 @@ fn checkpoint(entry: &TransparencyLogEntry) -> Option<Checkpoint> {
 }
 
 fn entry_signer(entry: &TransparencyLogEntry) -> String {
-    match HashedRekord::from_body(&entry.canonicalized_body).map(|body| body.verifier) {
+    let body = entry.canonicalized_body.as_slice();
+    let verifier = match entry.format {
+        EntryFormat::HashedRekord002 => HashedRekord::from_body(body).map(|body| body.verifier),
+        format => RekorV1::from_body(format, body).map(|body| body.verifier),
+    };
+    match verifier {
         Err(error) => format!("(malformed entry: {error})"),
         Ok(Verifier::PublicKey(der)) => PublicKey::from_spki_der(&der)
             .map_or_else(|error| format!("(malformed key: {error})"), |key| describe_key(&key)),

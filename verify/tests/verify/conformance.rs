@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sealwax_attestation::{Bundle, Error as Malformed, TrustedRoot};
+use sealwax_attestation::{Bundle, EntryFormat, Error as Malformed, TrustedRoot};
 use sealwax_keys::{HashAlgorithm, PublicKey};
 use sealwax_verify::{
     Artifact, IdentityRule, LogRequirement, NameRule, Policy, Rejection, Signers, TrustedKey, VerifiedBlob,
@@ -146,6 +146,73 @@ fn t06_t08_what_another_crate_accepts_is_refused() {
         assert_eq!(verdict(&folders.join(name), false).unwrap_err().code(), code, "{name}");
     }
 }
+
+/// Changes the body of a real entry, and what the entry says to be.
+fn with_body(
+    folder: &str,
+    change: impl FnOnce(&mut serde_json::Value, &mut EntryFormat),
+) -> Option<Result<VerifiedBlob, Rejection>> {
+    let folder = shared("sigstore-conformance/assets/bundle-verify")?.join(folder);
+    let mut bundle = Bundle::from_json(&std::fs::read(folder.join("bundle.sigstore.json")).unwrap()).unwrap();
+    let entry = &mut bundle.log_entries[0];
+    let mut body = serde_json::from_slice(&entry.canonicalized_body).unwrap();
+    change(&mut body, &mut entry.format);
+    entry.canonicalized_body = body.to_string().into_bytes();
+    let root = match std::fs::read(folder.join("trusted_root.json")) {
+        Ok(text) => TrustedRoot::from_json(&text).unwrap(),
+        Err(_) => public_root()?,
+    };
+    let artifact = std::fs::read(folder.join("artifact"))
+        .unwrap_or_else(|_| std::fs::read(folder.join("../a.txt")).unwrap());
+    Some(verify_blob(&bundle, &root, &policy(beacon()), &digests(&artifact), time(NOW)))
+}
+
+#[test]
+fn t01_every_field_of_a_rekor_v1_entry_is_compared() {
+    let hashed = "happy-path-v0.1";
+    let (dsse, intoto) = ("happy-path-intoto-in-dsse-v3", "intoto-with-custom-trust-root");
+    let hash = serde_json::Value::from("00".repeat(32));
+    let other_signature = serde_json::Value::from("AAAA");
+    let own_key = serde_json::Value::from(KEY);
+    for (folder, field, value) in [
+        (hashed, "/spec/data/hash/value", &hash),
+        (hashed, "/spec/signature/content", &other_signature),
+        (hashed, "/spec/signature/publicKey/content", &own_key),
+        (dsse, "/spec/payloadHash/value", &hash),
+        (dsse, "/spec/signatures/0/signature", &other_signature),
+        (dsse, "/spec/signatures/0/verifier", &own_key),
+        (intoto, "/spec/content/payloadHash/value", &hash),
+        (intoto, "/spec/content/envelope/payloadType", &other_signature),
+        (intoto, "/spec/content/envelope/signatures/0/sig", &other_signature),
+        (intoto, "/spec/content/envelope/signatures/0/publicKey", &own_key),
+    ] {
+        let changed = |body: &mut serde_json::Value, _: &mut EntryFormat| {
+            *body.pointer_mut(field).unwrap() = value.clone();
+        };
+        let Some(found) = with_body(folder, changed) else { return };
+        assert_eq!(found.unwrap_err().code(), "T01-log-entry-mismatch", "{folder} {field}");
+    }
+    // What is left alone by us is still signed by the log.
+    let envelope_hash = |body: &mut serde_json::Value, _: &mut EntryFormat| {
+        *body.pointer_mut("/spec/envelopeHash/value").unwrap() = hash.clone();
+    };
+    let found = with_body(dsse, envelope_hash).unwrap();
+    assert_eq!(found.unwrap_err().code(), "T06-inclusion-promise");
+    // An entry about a file in a bundle about a statement.
+    let crossed = |body: &mut serde_json::Value, format: &mut EntryFormat| {
+        let signature = body["spec"]["signatures"][0].clone();
+        *format = EntryFormat::HashedRekord001;
+        *body = serde_json::json!({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
+            "data": {"hash": body["spec"]["payloadHash"]},
+            "signature": {"content": signature["signature"], "publicKey": {"content": signature["verifier"]}},
+        }});
+    };
+    let found = with_body(dsse, crossed).unwrap();
+    assert_eq!(found.unwrap_err().code(), "T01-log-entry-mismatch");
+}
+
+/// Base64 of the PEM text of a public key that signed none of these.
+const KEY: &str = "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUNvd0JRWURLMlZ3QXlFQTExcVlBWUt4Q3JmVlMvN1R5V1FIT2c3aGN2UGFwaU1scndJYWFQY0hVUm89Ci0tLS0tRU5EIFBVQkxJQyBLRVktLS0tLQo=";
 
 /// What each README says must be noticed.
 const REASONS: [(&str, &str); 49] = [
