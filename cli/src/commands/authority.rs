@@ -122,12 +122,12 @@ fn told(instance: &Instance, what: &str, world: &World) -> Result<(), Error> {
 }
 
 fn show(instance: &Instance, world: &World) -> Result<(), Error> {
+    let url = instance.issuer(&instance.settings(None)?)?;
     let (ca, tsa) = (instance.ca_chain()?, instance.tsa_chain()?);
     let (ct, issuer) = (instance.ct_key()?, instance.issuer_key()?);
     let record = instance.ct_view()?;
     let (size, root) = (record.checkpoint().size, record.checkpoint().root);
     let verifier = instance.ct_verifier()?.to_string();
-    let url = instance.issuer(&instance.settings(None)?)?;
     let terminal = world.terminal;
     for (what, chain) in [("identities ", &ca), ("time stamps", &tsa)] {
         for certificate in chain.iter().take(1) {
