@@ -16,19 +16,20 @@
 //! root that speaks of them. Then the trusted root gets it, which ends the time of what it replaces, and each file is moved to
 //! its place. Wherever that is interrupted, the same command goes on, and until then the instance is opened for nothing else.
 
+mod keys;
+mod maker;
+mod merging;
+
 use std::cell::OnceCell;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
-use zeroize::Zeroizing;
+use jiff::Timestamp;
 
-use sealwax_attestation::{AuthorityInstance, CtLogInstance, TrustedRoot};
-use sealwax_authority::{
-    CertificateAuthority, CertifiedKey, Name, OwnIssuer, Role, TimestampAuthority, Validity,
-};
-use sealwax_keys::{Certificate, EncryptedKey, KeyFile, KeyKind, PublicKey, SecretKey};
+use sealwax_attestation::TrustedRoot;
+use sealwax_authority::{CertificateAuthority, CertifiedKey, OwnIssuer, Role, TimestampAuthority};
+use sealwax_keys::{Certificate, PublicKey};
 use sealwax_server::Config;
 use sealwax_tlog::VerifierKey;
 use sealwax_transparency_log::{Guards, Log, LogKey, LogView, Mode};
@@ -39,7 +40,12 @@ use crate::key_files::{self, PassphraseOptions};
 use crate::world::World;
 
 use super::ledger::Ledger;
-use super::{Instance, LOCK_TRIES, TRUSTED_ROOT, making, read_marker, rename};
+use super::{Instance, LOCK_TRIES, TRUSTED_ROOT, read_marker, rename};
+
+use keys::Keys;
+pub(super) use maker::build;
+use maker::{Maker, short};
+use merging::merge;
 
 /// An instance's authority with its keys, ready to issue.
 pub(crate) struct Authority {
@@ -433,212 +439,6 @@ impl Replaced {
     }
 }
 
-/// Adds to a trusted root what is not there, and ends the time of what it replaces; `false` where it was all there.
-fn merge(root: &mut TrustedRoot, part: &TrustedRoot, now: Timestamp) -> bool {
-    let now = whole_seconds(now);
-    // What was certified a moment ago is signed with until its certificate ends.
-    let last_use = now.checked_add(LONGEST_LIFE).unwrap_or(now);
-    let mut changed = false;
-    let authorities = [
-        (&mut root.certificate_authorities, &part.certificate_authorities, last_use),
-        (&mut root.timestamp_authorities, &part.timestamp_authorities, now),
-    ];
-    for (list, new, end) in authorities {
-        for one in new
-            .iter()
-            .filter(|one| list.iter().all(|old| old.chain != one.chain))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            list.iter_mut()
-                .filter(|old| old.valid_until.is_none())
-                .for_each(|old| old.valid_until = Some(end));
-            list.push(one);
-            changed = true;
-        }
-    }
-    let list = &mut root.ct_logs;
-    for one in part
-        .ct_logs
-        .iter()
-        .filter(|one| list.iter().all(|old| old.key != one.key))
-        .cloned()
-        .collect::<Vec<_>>()
-    {
-        list.iter_mut().filter(|old| old.valid_until.is_none()).for_each(|old| old.valid_until = Some(now));
-        list.push(one);
-        changed = true;
-    }
-    changed
-}
-
-/// Fills the `keys/` that is there, `authority/` and `ct/` of a directory, and gives what a trusted root says of them.
-///
-/// `ca_key` is the URI of the key that certifies identities, where it is in a token; it must be none of those that are taken.
-pub(super) fn build(
-    dir: &Path,
-    origin: &str,
-    ca_key: Option<&Path>,
-    taken: &[PublicKey],
-    passphrase: Option<&str>,
-    world: &World,
-) -> Result<TrustedRoot, Error> {
-    private_directory(&dir.join(AUTHORITY))?;
-    let maker = Maker { dir, origin, passphrase, in_token: None, taken, world };
-    let root = maker.root()?;
-    let ca_maker = Maker { in_token: ca_key, ..maker };
-    let part = TrustedRoot {
-        certificate_authorities: vec![ca_maker.certified(Role::Identities, &root)?],
-        timestamp_authorities: vec![maker.certified(Role::Timestamps, &root)?],
-        ct_logs: vec![maker.ct_key()?],
-        ..TrustedRoot::default()
-    };
-    maker.issuer()?;
-    maker.record(&format!("{CT}.{origin}"))?;
-    Ledger::create(&dir.join(LEDGER))?;
-    making::create_marker(&dir.join(MARKER), origin)?;
-    Ok(part)
-}
-
-/// Makes keys of an authority and writes them with what is public of them.
-#[derive(Clone, Copy)]
-struct Maker<'a> {
-    dir: &'a Path,
-    origin: &'a str,
-    passphrase: Option<&'a str>,
-    /// The URI of the one key to be made, if it is in a token.
-    in_token: Option<&'a Path>,
-    /// The keys that have a use here already.
-    taken: &'a [PublicKey],
-    world: &'a World,
-}
-
-impl Maker<'_> {
-    fn root(&self) -> Result<CertifiedKey, Error> {
-        let key = self.new_key(ROOT_KEY, KeyKind::P384)?;
-        let name = format!("root {}", short(key.public_key()));
-        CertifiedKey::new_root(key, self.name(&name), self.validity(ROOT_YEARS)?)
-            .map_err(self.failed(ROOT_KEY))
-    }
-
-    /// Makes a key that the root certifies for a role.
-    fn certified(&self, role: Role, root: &CertifiedKey) -> Result<AuthorityInstance, Error> {
-        let (key_path, chain_path, what, route) = match role {
-            Role::Identities => (CA_KEY, CA_CHAIN, "identities", ""),
-            Role::Timestamps => (TSA_KEY, TSA_CHAIN, "time stamps", "/api/v1/timestamp"),
-        };
-        let key = self.new_key(key_path, KeyKind::P256)?;
-        let failed = || self.failed(chain_path);
-        let name = format!("{what} {}", short(key.public_key()));
-        let end = root.chain().first().map_or(0, Certificate::not_after);
-        let mut validity = self.validity(YEARS)?;
-        validity.not_after = validity.not_after.min(Timestamp::from_second(end).unwrap_or(Timestamp::MAX));
-        let chain = root.certify(role, key.public_key(), self.name(&name), validity).map_err(failed())?;
-        let certified = CertifiedKey::new(chain, key).map_err(failed())?;
-        files::create_public(&self.dir.join(chain_path), &certified.chain_pem())?;
-        certified
-            .authority_instance(&format!("https://{}{route}", self.origin), Some(self.origin))
-            .map_err(failed())
-    }
-
-    fn ct_key(&self) -> Result<CtLogInstance, Error> {
-        let secret = self.new_key(CT_KEY, KeyKind::P256)?;
-        let key = secret.public_key();
-        files::create_public(&self.dir.join(CT_PUBLIC_KEY), &key.to_pem())?;
-        Ok(CtLogInstance {
-            base_url: format!("https://{}/{CT}", self.origin),
-            key: key.spki_der().to_vec(),
-            key_details: key.scheme().key_details().to_owned(),
-            log_id: key.fingerprint().to_vec(),
-            valid_from: whole_seconds(self.world.now()),
-            valid_until: None,
-            operator: Some(self.origin.to_owned()),
-        })
-    }
-
-    /// Makes an empty record of certificates.
-    fn record(&self, origin: &str) -> Result<(), Error> {
-        let (key, place) = (self.dir.join(CT_LOG_KEY), self.dir.join(CT));
-        let log = making::create_log(&key, &place, Some(origin), None, self.world)?;
-        let verifier = log.verifier_key().map_err(|source| Error::TrustedRoot { path: key, source })?;
-        files::create_public(&self.dir.join(CT_VERIFIER_KEY), &format!("{verifier}\n"))
-    }
-
-    fn issuer(&self) -> Result<(), Error> {
-        let key = self.new_key(ISSUER_KEY, KeyKind::P256)?;
-        files::create_public(&self.dir.join(ISSUER_PUBLIC_KEY), &key.public_key().to_pem())
-    }
-
-    fn new_key(&self, name: &str, kind: KeyKind) -> Result<SecretKey, Error> {
-        let path = self.dir.join(name);
-        let key = key_files::create_own_secret(&path, kind, self.in_token, self.passphrase, self.world)?;
-        // What it signs for one purpose could be passed off as signed for the other (attack K09).
-        if self.taken.contains(key.public_key()) {
-            let name = self.in_token.map(key_files::name_of).unwrap_or_default();
-            return Err(Error::Usage(format!(
-                "{name}: has another use in this instance; each needs its own key"
-            )));
-        }
-        Ok(key)
-    }
-
-    /// Whoever reads a certificate sees whose instance this is. A subject has room for 64 characters.
-    fn name<'a>(&'a self, common_name: &'a str) -> Name<'a> {
-        Name { organization: self.origin.get(..64).unwrap_or(self.origin), common_name }
-    }
-
-    fn validity(&self, years: i64) -> Result<Validity, Error> {
-        let not_before = whole_seconds(self.world.now());
-        let not_after = not_before.checked_add(SignedDuration::from_hours(years.saturating_mul(8_766)));
-        let not_after = not_after.map_err(|_| Error::Usage("the clock is wrong".to_owned()))?;
-        Ok(Validity { not_before, not_after })
-    }
-
-    fn failed(&self, name: &str) -> impl FnOnce(sealwax_authority::Error) -> Error {
-        let path = self.dir.join(name);
-        move |source| Error::Authority { path, source }
-    }
-}
-
-/// Keys that may be encrypted, all with one passphrase, which is asked for once.
-struct Keys<'a> {
-    dir: &'a Path,
-    passphrase: &'a PassphraseOptions,
-    world: &'a World,
-    asked: OnceCell<Zeroizing<String>>,
-}
-
-impl Keys<'_> {
-    fn read(&self, name: &str) -> Result<SecretKey, Error> {
-        self.read_at(&self.dir.join(name))
-    }
-
-    fn read_at(&self, path: &Path) -> Result<SecretKey, Error> {
-        let failed = |source| Error::Key { path: path.to_owned(), source };
-        match self.encrypted(path)? {
-            Some(key) => key.decrypt(&self.passphrase(path)?).map_err(failed),
-            None => key_files::read_own_secret(path, self.passphrase, self.world),
-        }
-    }
-
-    /// The key of a file, if it is there in encrypted form.
-    fn encrypted(&self, path: &Path) -> Result<Option<EncryptedKey>, Error> {
-        Ok(match KeyFile::parse(&key_files::read_private_text(path)?) {
-            Ok(KeyFile::Encrypted(key)) => Some(key),
-            // What is wrong with it, if it is not a key in a token, is said by who reads it.
-            Ok(KeyFile::Plain(_)) | Err(_) => None,
-        })
-    }
-
-    fn passphrase(&self, path: &Path) -> Result<Zeroizing<String>, Error> {
-        if let Some(known) = self.asked.get() {
-            return Ok(known.clone());
-        }
-        let passphrase = self.passphrase.get(self.world, path)?;
-        Ok(self.asked.get_or_init(|| passphrase).clone())
-    }
-}
-
 fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, Error> {
     let failed = |source| io_error("read", folder, source);
     let entries = fs::read_dir(folder).map_err(failed)?;
@@ -653,12 +453,6 @@ pub(super) fn private_directory(path: &Path) -> Result<(), Error> {
 /// Whole seconds, which certificates and every reader of RFC 3339 take, and never later than now.
 fn whole_seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second().saturating_sub(1)).unwrap_or(Timestamp::MIN)
-}
-
-/// Enough of a key's fingerprint to tell two authorities of one instance apart.
-fn short(key: &PublicKey) -> String {
-    let fingerprint = hex::encode(key.fingerprint());
-    fingerprint.get(..8).unwrap_or(&fingerprint).to_owned()
 }
 
 const KEYS: &str = "keys";
@@ -679,8 +473,3 @@ const CT_VERIFIER_KEY: &str = "authority/ct.vkey";
 const CT_LOG_KEY: &str = "keys/ct-log.pem";
 /// The record of certificates, its place in an instance and in a backup, and the first label of its origin.
 pub(crate) const CT: &str = "ct";
-/// How long authorities live. What they signed is believed for ever; they sign for that long.
-const ROOT_YEARS: i64 = 20;
-const YEARS: i64 = 10;
-/// The longest life of a certificate for an identity.
-const LONGEST_LIFE: SignedDuration = SignedDuration::from_mins(10);
