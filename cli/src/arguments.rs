@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    authority, completions, inspect, instance, key, log, man, serve, sign, verify, verify_blob, witness,
+    authority, completions, inspect, instance, key, log, man, serve, sign, trust, verify, verify_blob, witness,
 };
 
 /// Sign machine-learning models, log the signatures, verify them offline.
@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Look after the instance's authority: who certifies identities and makes time stamps
     #[command(subcommand)]
     Authority(authority::Action),
+    /// Say by name whom to trust, and keep up with them; or publish whom others can trust
+    #[command(subcommand)]
+    Trust(trust::Action),
     /// Look after the instance's log, or copy and check another one
     #[command(subcommand)]
     Log(log::Action),

@@ -9,6 +9,7 @@ pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod serve;
 pub(crate) mod sign;
+pub(crate) mod trust;
 pub(crate) mod verify;
 pub(crate) mod verify_blob;
 pub(crate) mod witness;
@@ -27,6 +28,7 @@ pub(crate) fn dispatch(arguments: Arguments, world: &World) -> Result<(), Error>
         Command::Key(action) => key::run(&action, world),
         Command::Instance(action) => instance::run(&action, world),
         Command::Authority(action) => authority::run(&action, world),
+        Command::Trust(action) => trust::run(&action, world),
         Command::Log(action) => log::run(&action, world),
         Command::Witness(action) => witness::run(&action, world),
         Command::Serve(options) => serve::run(&options, world),

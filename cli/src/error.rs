@@ -83,6 +83,16 @@ pub(crate) enum Error {
     TrustedRoot { path: PathBuf, source: sealwax_attestation::Error },
     #[error("{path}: not a policy: {source}", path = path.display())]
     Policy { path: PathBuf, source: PolicyError },
+    #[error("nothing is trusted under the name {name}")]
+    NoTrust { name: String },
+    #[error("{name}: {source}")]
+    Trust { name: String, source: sealwax_trust::Error },
+    #[error("{name}: {source}")]
+    TrustFile { name: String, source: sealwax_attestation::Error },
+    #[error("{url}: no repository is there")]
+    NoRepository { url: String },
+    #[error("{whence}: has not that fingerprint but {found}")]
+    OtherFingerprint { whence: String, found: String },
     #[error("the log in {path}: {source}", path = path.display())]
     Log { path: PathBuf, source: LogError },
     #[error("the log in {path} is damaged in {places}", path = path.display(), places = count(damage))]
@@ -137,7 +147,11 @@ impl Error {
         match self {
             Self::Key { source, .. } if is_holders_failure(source) => COULD_NOT,
             Self::Token { source, .. } if is_tokens_failure(source) => COULD_NOT,
-            Self::Rejected { .. } | Self::Unsignable { .. } | Self::TooLargeToSign { .. } => REJECTED,
+            Self::Rejected { .. }
+            | Self::Unsignable { .. }
+            | Self::TooLargeToSign { .. }
+            | Self::OtherFingerprint { .. } => REJECTED,
+            Self::Trust { source, .. } if source.is_refusal() => REJECTED,
             Self::Usage(_)
             | Self::Exists { .. }
             | Self::NotOurs { .. }
@@ -155,6 +169,8 @@ impl Error {
             | Self::Authority { .. }
             | Self::WitnessesRequired { .. }
             | Self::TrustedRoot { .. }
+            | Self::NoTrust { .. }
+            | Self::TrustFile { .. }
             | Self::Policy { .. }
             | Self::NoWitness { .. }
             | Self::IdentityToken { .. }
@@ -183,6 +199,8 @@ impl Error {
             | Self::Login { .. }
             | Self::Service { .. }
             | Self::TooFewAnswers { .. }
+            | Self::Trust { .. }
+            | Self::NoRepository { .. }
             | Self::Log { .. }
             | Self::Witness { .. }
             | Self::Stdout(_) => COULD_NOT,
@@ -201,7 +219,7 @@ impl Error {
             Self::NoBundle { .. } => "name the bundle, or sign the model first",
             Self::BeingSigned { .. } => "wait for it to finish and run the same command again",
             Self::TooLarge { .. } | Self::NotAFile { .. } => "check that this is the file you meant",
-            Self::Exists { .. } => "choose another path; existing keys and instances are never overwritten",
+            Self::Exists { .. } => "choose another path or name; what is there is never overwritten",
             Self::LogInTheWay { .. } => {
                 "--replace puts the backup in its place and keeps it beside as log.replaced-<n>"
             }
@@ -242,6 +260,15 @@ impl Error {
                 ));
             }
             Self::TrustedRoot { .. } => "ask the signer for the output of `sealwax instance export`",
+            Self::NoTrust { .. } => "`sealwax trust list` shows the names; `sealwax trust add` adds one",
+            Self::Trust { source, .. } => trust_hint(source)?,
+            Self::TrustFile { .. } => {
+                "give a trusted root, a client trust configuration, or a repository's root with --url; or use the newest sealwax"
+            }
+            Self::NoRepository { .. } => "a served instance has its repository at its URL followed by /tuf",
+            Self::OtherFingerprint { .. } => {
+                "nothing was added: ask the operator for the fingerprint by another way, and do not take it from the URL"
+            }
             Self::Policy { .. } => "docs/spec/instance.md describes the form of a policy",
             Self::Log { source, .. } | Self::Server(ServerError::Log(source)) => log_hint(source)?,
             Self::Server(error) => server_hint(error)?,
@@ -432,6 +459,29 @@ fn log_hint(error: &LogError) -> Option<&'static str> {
             "check the disk's free space and permissions, then run the same command again"
         }
         _ => return None,
+    })
+}
+
+fn trust_hint(error: &sealwax_trust::Error) -> Option<&'static str> {
+    use sealwax_trust::Error as Trust;
+    Some(match error {
+        Trust::Unreachable { .. } | Trust::Absent { .. } => {
+            "what was good before still is; check the URL, and run the same command again later"
+        }
+        Trust::Expired { .. } => {
+            "what was good before still is; somebody holds the newest state back, or the operator has not renewed it: ask them, and check this machine's clock"
+        }
+        Trust::TrustedRoot(_) => "what was good before still is; use the newest sealwax",
+        Trust::TooManyRoots { .. } => "run the same command again: it goes on from where it got to",
+        Trust::NeverUpdated => "`sealwax trust refresh` fetches it",
+        Trust::NotStarted => "`sealwax trust publish init` makes one",
+        Trust::KeyKind(_) => "`sealwax key generate --kind p256` makes one that every client reads",
+        Trust::Threshold { .. } => "give as many keys as must sign, or more, and each once",
+        Trust::CannotSign { .. } => {
+            "restore keys/repository/ from a backup, or give the role a new key with `trust publish rotate`"
+        }
+        Trust::Key(_) => return None,
+        _ => "what was good before still is; do not trust this server, and tell the operator",
     })
 }
 

@@ -16,6 +16,7 @@ mod services;
 mod signature_file;
 mod terminal;
 mod whom;
+mod trust_store;
 mod world;
 
 use std::process::ExitCode;

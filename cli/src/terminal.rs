@@ -62,6 +62,18 @@ impl Terminal {
             writeln!(io::stderr(), "\n{} {}", paint(self.colour_talk, Tone::Plain, "hint:"), escape(text));
     }
 
+    /// Asks the person, and takes only "yes" for one. `None` where nobody is there to ask.
+    pub(crate) fn confirm(&self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return None;
+        }
+        let mut answer = String::new();
+        let asked =
+            write!(io::stderr(), "{} [yes/no] ", escape(question)).and_then(|()| io::stderr().flush());
+        let read = asked.and_then(|()| io::stdin().read_line(&mut answer));
+        Some(read.is_ok() && answer.trim() == "yes")
+    }
+
     /// Prints a line of the result for people. Nothing under `--json` or `--quiet`.
     ///
     /// # Errors

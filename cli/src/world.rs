@@ -90,6 +90,17 @@ impl World {
         if dir.is_absolute() { Ok(dir) } else { Err(Error::NoHome) }
     }
 
+    /// Where the person's settings are: `$XDG_CONFIG_HOME/sealwax`, or what the platform has for it.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] where the home directory is unknown or relative.
+    pub(crate) fn config_dir(&self) -> Result<PathBuf, Error> {
+        let strategy = etcetera::choose_base_strategy().map_err(|_| Error::NoHome)?;
+        let dir = strategy.config_dir().join("sealwax");
+        // A relative one would take trust from wherever the command runs (attack P11).
+        if dir.is_absolute() { Ok(dir) } else { Err(Error::NoHome) }
+    }
+
     /// A variable of the environment, as text.
     ///
     /// # Errors
