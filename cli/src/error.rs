@@ -87,6 +87,8 @@ pub(crate) enum Error {
     NoTrust { name: String },
     #[error("{name}: {source}")]
     Trust { name: String, source: sealwax_trust::Error },
+    #[error("{path}: {source}", path = path.display())]
+    Repository { path: PathBuf, source: sealwax_trust::Error },
     #[error("{name}: {source}")]
     TrustFile { name: String, source: sealwax_attestation::Error },
     #[error("{url}: no repository is there")]
@@ -171,6 +173,7 @@ impl Error {
             | Self::TrustedRoot { .. }
             | Self::NoTrust { .. }
             | Self::TrustFile { .. }
+            | Self::Repository { .. }
             | Self::Policy { .. }
             | Self::NoWitness { .. }
             | Self::IdentityToken { .. }
@@ -262,6 +265,7 @@ impl Error {
             Self::TrustedRoot { .. } => "ask the signer for the output of `sealwax instance export`",
             Self::NoTrust { .. } => "`sealwax trust list` shows the names; `sealwax trust add` adds one",
             Self::Trust { source, .. } => trust_hint(source)?,
+            Self::Repository { source, .. } => repository_hint(source)?,
             Self::TrustFile { .. } => {
                 "give a trusted root, a client trust configuration, or a repository's root with --url; or use the newest sealwax"
             }
@@ -474,14 +478,20 @@ fn trust_hint(error: &sealwax_trust::Error) -> Option<&'static str> {
         Trust::TrustedRoot(_) => "what was good before still is; use the newest sealwax",
         Trust::TooManyRoots { .. } => "run the same command again: it goes on from where it got to",
         Trust::NeverUpdated => "`sealwax trust refresh` fetches it",
+        _ => "what was good before still is; do not trust this server, and tell the operator",
+    })
+}
+
+fn repository_hint(error: &sealwax_trust::Error) -> Option<&'static str> {
+    use sealwax_trust::Error as Trust;
+    Some(match error {
         Trust::NotStarted => "`sealwax trust publish init` makes one",
         Trust::KeyKind(_) => "`sealwax key generate --kind p256` makes one that every client reads",
         Trust::Threshold { .. } => "give as many keys as must sign, or more, and each once",
         Trust::CannotSign { .. } => {
             "restore keys/repository/ from a backup, or give the role a new key with `trust publish rotate`"
         }
-        Trust::Key(_) => return None,
-        _ => "what was good before still is; do not trust this server, and tell the operator",
+        _ => return None,
     })
 }
 

@@ -10,6 +10,7 @@
 //! <dir>/policy.json          whose signatures this instance trusts
 //! <dir>/authority/, ct/      who certifies identities, and the record of it (see [`authority`])
 //! <dir>/new-authority/       a part of it that is about to be put there
+//! <dir>/repository/          what those who trust it follow (see [`repository`])
 //! <dir>/shards/<origin>/     earlier logs of the instance, frozen: log.pem, log/
 //! <dir>/next/                the next log while the instance moves to it
 //! ```
@@ -19,6 +20,7 @@
 mod authority;
 mod ledger;
 mod making;
+mod repository;
 mod services;
 mod shards;
 mod vouching;
@@ -41,9 +43,10 @@ use crate::world::World;
 
 pub(crate) use authority::{Authority, CT, Replaced};
 pub(crate) use making::Blueprint;
+pub(crate) use repository::{Published, read as read_published};
 
 /// An instance on disk. Holding one opens nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Instance {
     dir: PathBuf,
     origin: String,

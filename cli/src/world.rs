@@ -20,7 +20,7 @@ use crate::error::{self, Error};
 use crate::terminal::Terminal;
 
 /// What a command may know of the process it runs in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) terminal: Terminal,
     instance: Option<PathBuf>,

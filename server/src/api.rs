@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod identities;
 mod queries;
+mod repository;
 mod submit;
 mod tiles;
 mod timestamps;
@@ -25,11 +26,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 
-use crate::Fatal;
 use crate::authority::Registrar;
 use crate::config::{Config, Duplicates, Envelopes};
 use crate::metrics::Metrics;
 use crate::sequencer::Handle;
+use crate::{Fatal, Read};
 use answer::Code;
 pub(crate) use answer::Refusal;
 pub(crate) use body::Room;
@@ -49,6 +50,8 @@ pub(crate) struct Site {
     pub(crate) shards: Arc<BTreeMap<String, LogView>>,
     /// The instance's authority, where it has one.
     pub(crate) authority: Option<Arc<Registrar>>,
+    /// What reads the instance's repository, where it has one.
+    pub(crate) repository: Option<Read>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) duplicates: Duplicates,
     pub(crate) envelopes: Envelopes,
@@ -113,6 +116,9 @@ pub(crate) fn router(site: Site, config: &Config) -> Router {
         router = router
             .route("/api/v1/timestamp", write(post(timestamps::timestamp)))
             .route("/api/v1/timestamp/certchain", get(timestamps::chain));
+    }
+    if site.repository.is_some() {
+        router = router.route("/tuf/{*name}", get(repository::file));
     }
     if config.metrics.listen.is_none() {
         router = router.route("/metrics", get(metrics_text));

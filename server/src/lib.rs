@@ -57,9 +57,14 @@ pub struct Parts {
     pub witnesses: Option<(WitnessPolicy, Arc<dyn Post>)>,
     /// The instance's authority, if its faces are to be served.
     pub authority: Option<Authority>,
+    /// What reads the instance's repository (TUF), if it is to be served.
+    pub repository: Option<Read>,
     /// Where to listen.
     pub listen: Listen,
 }
+
+/// Reads a file of a repository by its name; `None` for what is not there, an error for why nobody can tell.
+pub type Read = Arc<dyn Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync>;
 
 /// Serves a log until the process is told to stop (SIGTERM, SIGINT), which ends well, or the log cannot go on, which does not.
 ///
@@ -75,7 +80,7 @@ pub fn serve(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
 }
 
 async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) -> Result<(), Error> {
-    let Parts { log, directory, shards, index, lookup, witnesses, authority, listen } = parts;
+    let Parts { log, directory, shards, index, lookup, witnesses, authority, repository, listen } = parts;
     let face = http::Face::open(listen).await?;
     let metrics_face = match config.metrics.listen {
         Some(address) => Some(http::Face::open(Listen::new(address, None, &config.limits)?).await?),
@@ -130,6 +135,7 @@ async fn run(parts: Parts, config: &Config, started: impl FnOnce(SocketAddr)) ->
         lookup: Arc::new(Mutex::new(lookup)),
         shards: Arc::new(shards),
         authority,
+        repository,
         metrics: Arc::clone(&metrics),
         duplicates: config.log.duplicates,
         envelopes: config.envelopes.clone(),

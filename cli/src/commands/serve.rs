@@ -3,19 +3,20 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use sealwax_server::{Config, Listen, Parts, Post, config};
+use sealwax_server::{Config, Listen, Parts, Post, Read, config};
 use sealwax_tlog::{VerifierKey, WitnessPolicy};
 use sealwax_transparency_log::{Directory, Error as LogError, SearchIndex};
 
 use crate::error::Error;
 use crate::files;
 use crate::http::Http;
-use crate::instance::{Authority, Instance, LOCK_TRIES, MAX_SETTINGS};
+use crate::instance::{Authority, Instance, LOCK_TRIES, MAX_SETTINGS, read_published};
 use crate::key_files::{self, PassphraseOptions};
 use crate::terminal::{Tone, count, start_messages};
 use crate::world::World;
@@ -91,7 +92,8 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     let lookup = SearchIndex::open(&directory.join(INDEX));
     let lookup = lookup.map_err(|source| Error::Log { path: directory.clone(), source })?;
     let shards = shards(&instance)?;
-    let parts = Parts { log, directory, shards, index, lookup, witnesses, authority, listen };
+    let repository = instance.has_repository().then(|| repository(&instance, world)).transpose()?;
+    let parts = Parts { log, directory, shards, index, lookup, witnesses, authority, repository, listen };
     let started = |address: SocketAddr| {
         let url = config.url.clone().unwrap_or_else(|| with_address(&config, address));
         let what = format!("{}, {}, at {url}", instance.origin(), count(size, "entry"));
@@ -125,6 +127,35 @@ fn authority(
         ledger: Arc::new(instance.ledger()?),
         get: Arc::new(Http::new(ISSUER_PATIENCE).map_err(Error::Network)?),
     }))
+}
+
+/// Serves the repository, and keeps it: what the instance vouches for is published when it changed, and what the keys here can
+/// sign is renewed before it runs out.
+fn repository(instance: &Instance, world: &World) -> Result<Read, Error> {
+    let (own, world) = (instance.clone(), world.clone());
+    let keep = move || loop {
+        let kept = own.open_repository().and_then(|published| {
+            let advance = published.advance(&[], &PassphraseOptions::default(), &world)?;
+            Ok(advance.waiting.iter().map(|waiting| published.staged(waiting.role)).collect::<Vec<_>>())
+        });
+        match kept {
+            Ok(waiting) => {
+                for path in waiting {
+                    let what = format!("{} waits for signatures", path.display());
+                    world.terminal.say(Tone::Plain, "note:", &what);
+                }
+            }
+            Err(error) => world.terminal.complain("warning:", &error.to_string()),
+        }
+        world.wait(RENEWAL);
+    };
+    thread::Builder::new().name("repository".to_owned()).spawn(keep).map_err(|source| Error::Io {
+        action: "start a thread for",
+        path: instance.repository_public(),
+        source,
+    })?;
+    let public = instance.repository_public();
+    Ok(Arc::new(move |name| read_published(&public, name, MAX_SETTINGS)))
 }
 
 /// The settings: the file, and over it what was typed.
@@ -205,3 +236,5 @@ fn with_address(config: &Config, address: SocketAddr) -> String {
 const ISSUER_PATIENCE: Duration = Duration::from_secs(10);
 /// The search index in the log's directory.
 pub(crate) const INDEX: &str = "index.db";
+/// How often the repository is looked after: its shortest term is seven days, and a key that is rotated is in force at once.
+const RENEWAL: Duration = Duration::from_secs(600);

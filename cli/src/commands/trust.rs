@@ -1,5 +1,7 @@
 //! `sealwax trust add`, `list`, `show`, `refresh` and `remove`
 
+mod publish;
+
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -24,6 +26,9 @@ pub(crate) enum Action {
     Refresh(Refresh),
     /// Do not trust it any more
     Remove(Named),
+    /// Publish what this instance vouches for, so that others can follow it
+    #[command(subcommand)]
+    Publish(publish::Action),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +71,7 @@ pub(crate) fn run(action: &Action, world: &World) -> Result<(), Error> {
         Action::List => list(world),
         Action::Show(Named { name }) => show(&Trust::find(name, world)?, world),
         Action::Refresh(options) => refresh(options.name.as_deref(), world),
+        Action::Publish(action) => publish::run(action, world),
         Action::Remove(Named { name }) => {
             Trust::find(name, world)?.remove()?;
             world.terminal.result(Tone::Plain, "removed ", name)?;

@@ -135,3 +135,7 @@ pub(crate) const SMALL: u64 = 256;
 
 /// For everything that may be another thing a moment later.
 pub(crate) const NEVER: &str = "no-store";
+
+/// For what never changes under its name: a tile of a width, which the signed checkpoint implies, and a file with a version
+/// or a hash in its name.
+pub(crate) const IMMUTABLE: &str = "public, max-age=31536000, immutable";

@@ -11,7 +11,7 @@ use sealwax_tlog::Tile;
 use sealwax_transparency_log::LogView;
 
 use super::Site;
-use super::answer::{Compressible, NEVER, Refusal};
+use super::answer::{Compressible, IMMUTABLE, NEVER, Refusal};
 
 pub(super) fn routes() -> Router<Site> {
     Router::new().route("/checkpoint", get(checkpoint)).route("/tile/{*path}", get(tile))
@@ -101,6 +101,3 @@ fn read(view: &LogView, path: &str) -> Result<Response, Refusal> {
     }
     Ok(response)
 }
-
-/// A tile of a width never changes; the checkpoint that implies it is signed.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
