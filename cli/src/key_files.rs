@@ -62,7 +62,8 @@ impl PassphraseOptions {
         Ok(passphrase)
     }
 
-    fn configured(&self, world: &World) -> Result<Option<Zeroizing<String>>, Error> {
+    /// Gets the passphrase from the source that the person named, if they did.
+    pub(crate) fn configured(&self, world: &World) -> Result<Option<Zeroizing<String>>, Error> {
         if let Some(path) = &self.passphrase_file {
             return first_line(&Zeroizing::new(read_stream(path, MAX_KEY_FILE)?), path).map(Some);
         }

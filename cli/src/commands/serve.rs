@@ -135,7 +135,7 @@ fn repository(instance: &Instance, world: &World) -> Result<Read, Error> {
     let (own, world) = (instance.clone(), world.clone());
     let keep = move || loop {
         let kept = own.open_repository().and_then(|published| {
-            let advance = published.advance(&[], &PassphraseOptions::default(), &world)?;
+            let advance = published.advance(&[], None, &world)?;
             Ok(advance.waiting.iter().map(|waiting| published.staged(waiting.role)).collect::<Vec<_>>())
         });
         match kept {

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::files::{self, io_error};
-use crate::key_files::{self, PassphraseOptions};
+use crate::key_files;
 use crate::world::World;
 
 use super::{Instance, MAX_SETTINGS};
@@ -151,13 +151,11 @@ impl Published<'_> {
     pub(crate) fn advance(
         &self,
         renew: &[Role],
-        passphrase: &PassphraseOptions,
+        passphrase: Option<&str>,
         world: &World,
     ) -> Result<Advance, Error> {
-        let keys = self.keys(passphrase, world)?;
-        let files = self.files()?;
-        let secret: Vec<SecretKey> = keys.into_iter().map(|(_, key)| key).collect();
-        let work = Work { keys: &secret, files: &files, renew, now: world.now() };
+        let (keys, files) = (self.keys(passphrase)?, self.files()?);
+        let work = Work { keys: &keys, files: &files, renew, now: world.now() };
         let advance = self
             .repository
             .advance(&work, &|name, limit| read(&self.dir, name, limit))
@@ -205,13 +203,16 @@ impl Published<'_> {
         Ok(BTreeMap::from([(TRUSTED_ROOT.to_owned(), root), (SIGNING_CONFIG.to_owned(), config)]))
     }
 
-    fn keys(&self, passphrase: &PassphraseOptions, world: &World) -> Result<Vec<(String, SecretKey)>, Error> {
+    fn keys(&self, passphrase: Option<&str>) -> Result<Vec<SecretKey>, Error> {
         let mut keys = Vec::new();
-        for (path, id) in self.key_files() {
-            let text = key_files::read_private_text(&path)?;
-            let encrypted = matches!(KeyFile::parse(&text), Ok(KeyFile::Encrypted(_)));
-            if !encrypted || passphrase.given() {
-                keys.push((id, key_files::read_secret(&path, passphrase, world)?));
+        for (path, _) in self.key_files() {
+            let key_error = |source| Error::Key { path: path.clone(), source };
+            match (KeyFile::parse(&key_files::read_private_text(&path)?).map_err(key_error)?, passphrase) {
+                (KeyFile::Plain(key), _) => keys.push(key),
+                (KeyFile::Encrypted(key), Some(passphrase)) => {
+                    keys.push(key.decrypt(passphrase).map_err(key_error)?);
+                }
+                (KeyFile::Encrypted(_), None) => {}
             }
         }
         Ok(keys)

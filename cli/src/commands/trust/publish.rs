@@ -87,7 +87,7 @@ pub(crate) struct Rotate {
     #[arg(long, value_name = "COUNT", default_value_t = 1, requires = "keys")]
     threshold: usize,
 
-    /// Encrypt a new key of root or targets with a passphrase
+    /// Encrypt a new key of root or targets, with the passphrase that the others have
     #[arg(long)]
     encrypt: bool,
 
@@ -155,8 +155,7 @@ fn init(options: &Init, instance: &Instance, world: &World) -> Result<(), Error>
     let passphrase = options.encrypt.then(|| options.passphrase.choose(world)).transpose()?;
     let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_str());
     let published = instance.start_repository(&url, roles, passphrase, world)?;
-    // An own key that was just encrypted signs with the passphrase that was just chosen.
-    advance(&published, &[], &options.passphrase, world)
+    advance(&published, &[], passphrase, world)
 }
 
 fn update(options: &Update, instance: &Instance, world: &World) -> Result<(), Error> {
@@ -165,7 +164,8 @@ fn update(options: &Update, instance: &Instance, world: &World) -> Result<(), Er
         published.move_to(url.trim_end_matches('/'))?;
     }
     let renew: Vec<Role> = options.renew.iter().map(|role| role.role()).collect();
-    advance(&published, &renew, &options.passphrase, world)
+    let passphrase = options.passphrase.configured(world)?;
+    advance(&published, &renew, passphrase.as_ref().map(|passphrase| passphrase.as_str()), world)
 }
 
 fn rotate(options: &Rotate, instance: &Instance, world: &World) -> Result<(), Error> {
@@ -176,9 +176,13 @@ fn rotate(options: &Rotate, instance: &Instance, world: &World) -> Result<(), Er
         return Err(Error::Usage(what.to_owned()));
     }
     let mut published = instance.open_repository()?;
-    let passphrase = options.encrypt.then(|| options.passphrase.choose(world)).transpose()?;
-    published.rotate(role, keys, passphrase.as_ref().map(|passphrase| passphrase.as_str()), world)?;
-    advance(&published, &[], &options.passphrase, world)
+    let passphrase = match options.encrypt {
+        true => Some(options.passphrase.choose(world)?),
+        false => options.passphrase.configured(world)?,
+    };
+    let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_str());
+    published.rotate(role, keys, passphrase.filter(|_| options.encrypt), world)?;
+    advance(&published, &[], passphrase, world)
 }
 
 fn sign(options: &Sign, world: &World) -> Result<(), Error> {
@@ -213,7 +217,7 @@ fn sign(options: &Sign, world: &World) -> Result<(), Error> {
 fn advance(
     published: &Published<'_>,
     renew: &[Role],
-    passphrase: &PassphraseOptions,
+    passphrase: Option<&str>,
     world: &World,
 ) -> Result<(), Error> {
     let Advance { writes, waiting, .. } = published.advance(renew, passphrase, world)?;
