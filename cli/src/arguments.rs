@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    authority, completions, inspect, instance, key, log, man, serve, sign, trust, verify, verify_blob, witness,
+    authority, completions, inspect, instance, key, log, man, serve, sign, trust, verify, verify_blob,
+    witness,
 };
 
 /// Sign machine-learning models, log the signatures, verify them offline.

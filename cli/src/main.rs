@@ -15,8 +15,8 @@ mod reuse;
 mod services;
 mod signature_file;
 mod terminal;
-mod whom;
 mod trust_store;
+mod whom;
 mod world;
 
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ use crate::files;
 use crate::instance::{Instance, MAX_SETTINGS, read_policy, read_trusted_root};
 use crate::key_files;
 use crate::terminal::{Terminal, Tone};
+use crate::trust_store;
 use crate::world::World;
 
 /// What is trusted, from the command line and the instance; never from what is verified or its bundle.
@@ -57,12 +58,16 @@ pub(crate) struct Whom {
     policy: Option<PathBuf>,
 
     /// Trust the logs and authorities in this file [default: the instance's]
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_log", "trust_config"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_log", "trust_config", "trust"])]
     trusted_root: Option<PathBuf>,
 
     /// Trust the logs and authorities in this client trust configuration
-    #[arg(long, value_name = "FILE", conflicts_with = "no_log")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_log", "trust"])]
     trust_config: Option<PathBuf>,
+
+    /// Trust the logs and authorities that `sealwax trust list` shows under this name, such as sigstore
+    #[arg(long, value_name = "NAME", conflicts_with = "no_log")]
+    trust: Option<String>,
 
     /// Accept a signature that is in no log: a stolen key can then sign unnoticed
     #[arg(long, conflicts_with_all = ["identities", "identity_patterns"])]
@@ -92,16 +97,17 @@ impl Whom {
             policy.log = LogRequirement::Waived;
             return Ok((policy, TrustedRoot::default()));
         }
-        let root = match (&self.trusted_root, &self.trust_config) {
-            (Some(path), _) => read_trusted_root(path)?,
-            (None, Some(path)) => {
+        let root = match (&self.trusted_root, &self.trust_config, &self.trust) {
+            (Some(path), _, _) => read_trusted_root(path)?,
+            (None, None, Some(name)) => trust_store::load(name, world)?.trusted_root,
+            (None, Some(path), _) => {
                 let text = files::read_capped(path, MAX_SETTINGS)?;
                 let refused = |source| Error::TrustedRoot { path: path.clone(), source };
                 ClientTrustConfig::from_json(&text).map_err(refused)?.trusted_root
             }
-            (None, None) => match instance() {
+            (None, None, None) => match instance() {
                 Err(Error::NoInstance { .. }) if own_policy => {
-                    let what = "which log to trust? give --trusted-root FILE, or --no-log to do without one";
+                    let what = "which log to trust? give --trusted-root FILE or --trust NAME, or --no-log to do without one";
                     return Err(Error::Usage(what.to_owned()));
                 }
                 instance => instance?.trusted_root()?,
