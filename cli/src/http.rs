@@ -7,17 +7,20 @@
 pub(crate) mod loopback;
 
 use std::io::Read as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Url;
-use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use sealwax_server::{Answered, Get, Post};
 use zeroize::Zeroizing;
 
 /// A client that follows no redirection: whoever is asked answers, and nobody is sent elsewhere (attack H02).
-pub(crate) struct Http(Client);
+pub(crate) struct Http {
+    client: Client,
+    patience: Duration,
+}
 
 /// What is sent with a POST.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Http {
             .timeout(patience)
             .user_agent(concat!("sealwax/", env!("CARGO_PKG_VERSION")))
             .build();
-        client.map(Http).map_err(|error| describe(&error))
+        client.map(|client| Http { client, patience }).map_err(|error| describe(&error))
     }
 
     /// Asks for `url` and reads at most `limit` bytes of the answer.
@@ -71,20 +74,49 @@ impl Http {
         limit: u64,
     ) -> Result<Answer, String> {
         let request = match body {
-            None => self.0.get(url),
-            Some(body) => self.0.post(url).header("content-type", body.media_type).body(body.bytes.to_vec()),
+            None => self.client.get(url),
+            Some(body) => {
+                self.client.post(url).header("content-type", body.media_type).body(body.bytes.to_vec())
+            }
         };
         let authorized = |request: RequestBuilder| match bearer {
             Some(secret) => request.bearer_auth(secret),
             None => request,
         };
-        read(authorized(request).send(), limit)
+        self.send(authorized(request), limit)
+    }
+
+    /// Sends a request and reads the answer, whose length nobody promised: one that is longer than it may be is no answer, nor
+    /// is one that takes longer, a byte at a time (attacks B04, H04). The client's own time-out begins anew with each read.
+    fn send(&self, request: RequestBuilder, limit: u64) -> Result<Answer, String> {
+        let started = Instant::now();
+        let mut answer = request.send().map_err(|error| describe(&error))?;
+        let (status, url) = (answer.status().as_u16(), shown(answer.url()));
+        let headers = answer.headers().clone();
+        let (mut body, mut chunk) = (Vec::new(), [0; CHUNK]);
+        loop {
+            let read = match answer.read(&mut chunk) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                read => read.map_err(|error| format!("{url}: {}", innermost(&error)))?,
+            };
+            body.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            match read {
+                0 => return Ok(Answer { status, body, headers }),
+                _ if u64::try_from(body.len()).map_or(true, |length| length > limit) => {
+                    return Err(format!("{url}: the answer is longer than {limit} bytes"));
+                }
+                _ if started.elapsed() > self.patience => {
+                    return Err(format!("{url}: the answer takes longer than {} s", self.patience.as_secs()));
+                }
+                _ => {}
+            }
+        }
     }
 }
 
 impl Post for Http {
     fn post(&self, url: &str, body: &[u8]) -> Result<Answered, String> {
-        read(self.0.post(url).body(body.to_vec()).send(), MAX_COSIGNATURES).map(Answered::from)
+        self.send(self.client.post(url).body(body.to_vec()), MAX_COSIGNATURES).map(Answered::from)
     }
 }
 
@@ -129,20 +161,6 @@ pub(crate) fn form(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     Zeroizing::new(url.ok().and_then(|url| url.query().map(str::to_owned)).unwrap_or_default())
 }
 
-/// Reads an answer whose length nobody promised: one that is longer than it may be is no answer (attack B04).
-fn read(answer: reqwest::Result<Response>, limit: u64) -> Result<Answer, String> {
-    let answer = answer.map_err(|error| describe(&error))?;
-    let (status, url) = (answer.status().as_u16(), shown(answer.url()));
-    let headers = answer.headers().clone();
-    let mut body = Vec::new();
-    let read = answer.take(limit.saturating_add(1)).read_to_end(&mut body);
-    let length = u64::try_from(read.map_err(|error| format!("{url}: {}", innermost(&error)))?);
-    if length.is_ok_and(|length| length <= limit) {
-        return Ok(Answer { status, body, headers });
-    }
-    Err(format!("{url}: the answer is longer than {limit} bytes"))
-}
-
 fn describe(error: &reqwest::Error) -> String {
     let reason = innermost(error);
     match error.url() {
@@ -169,6 +187,8 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// A witness answers with a few signature lines.
 const MAX_COSIGNATURES: u64 = 64 * 1024;
+/// How much is read at once, in bytes.
+const CHUNK: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ use crate::files;
 use crate::http::{self, Answer, Body, Http};
 use crate::identity::{Claims, IdentityOptions, Source};
 use crate::instance::MAX_SETTINGS;
+use crate::trust_store;
 use crate::world::World;
 
 /// Whom to ask, and what their answers are worth.
@@ -67,6 +68,18 @@ impl Services {
         let what = "client trust configuration";
         let config = read.map_err(|source| Error::Settings { path: path.to_owned(), what, source })?;
         Self::new(config.signing_config, config.trusted_root)
+    }
+
+    /// Takes whom to ask and what to believe from what is trusted under a name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it is not said whom to ask, and those of [`trust_store::load`].
+    pub(crate) fn named(name: &str, world: &World) -> Result<Self, Error> {
+        let held = trust_store::load(name, world)?;
+        let what =
+            format!("{name} does not say where to sign; add a client trust configuration, or a repository");
+        let config = held.signing_config(name)?.ok_or(Error::Usage(what))?;
+        Self::new(config, held.trusted_root)
     }
 
     /// Takes whom to ask from a signing configuration, and what to believe from a trusted root.

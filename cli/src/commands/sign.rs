@@ -62,6 +62,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["signing_config", "trusted_root"])]
     trust_config: Option<PathBuf>,
 
+    /// Sign with the services that `sealwax trust list` shows under this name, such as sigstore
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["trust_config", "signing_config", "trusted_root"])]
+    trust: Option<String>,
+
     /// Sign with the services of this signing configuration
     #[arg(long, value_name = "FILE", requires = "trusted_root")]
     signing_config: Option<PathBuf>,
@@ -116,7 +120,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     };
     let hashed = options.model.hash(ignored.clone(), world)?;
     let mut target = match services {
-        Some(services) => Target::Services(services),
+        Some(services) => Target::Services(Box::new(services)),
         None => Target::Local(existing.map_or_else(|| open_or_create(world), Ok)?, None),
     };
     let signer = match (signer, &mut target, identity) {

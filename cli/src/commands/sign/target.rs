@@ -17,7 +17,7 @@ pub(super) enum Target {
     /// The instance on this machine, in process, and its authority where it is asked.
     Local(Instance, Option<Box<Authority>>),
     /// Services elsewhere.
-    Services(Services),
+    Services(Box<Services>),
 }
 
 /// Finds the services elsewhere that the options name, if they name some.
@@ -26,16 +26,18 @@ pub(super) enum Target {
 /// [`Error::Usage`] for a served instance without its trusted root, and those of reading.
 pub(super) fn services(options: &Options, world: &World) -> Result<Option<Services>, Error> {
     let root = || options.trusted_root.as_deref().map(read_trusted_root).transpose();
-    let services = match (&options.trust_config, &options.signing_config, world.served_instance()) {
-        (Some(path), _, _) => Services::read(path)?,
-        (None, Some(path), _) => Services::read_parts(path, root()?.unwrap_or_default())?,
-        (None, None, Some(url)) => {
+    let configured = (&options.trust, &options.trust_config, &options.signing_config);
+    let services = match (configured, world.served_instance()) {
+        ((Some(name), _, _), _) => Services::named(name, world)?,
+        ((None, Some(path), _), _) => Services::read(path)?,
+        ((None, None, Some(path)), _) => Services::read_parts(path, root()?.unwrap_or_default())?,
+        ((None, None, None), Some(url)) => {
             let what = format!(
                 "which log is at {url}? give --trusted-root FILE, which its operator writes with `sealwax instance export`"
             );
             Services::of_instance(url, root()?.ok_or(Error::Usage(what))?)?
         }
-        (None, None, None) => return Ok(None),
+        ((None, None, None), None) => return Ok(None),
     };
     services.check(world.now()).map(|()| Some(services))
 }
