@@ -12,6 +12,7 @@
 )]
 
 mod mirror;
+mod published;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
