@@ -197,6 +197,7 @@ fn c04_a_replaced_key_stays_in_the_trusted_root_until_its_end() {
 fn the_page_about_a_private_sigstore_shows_what_works() {
     let page = fs::read_to_string(workspace().join("docs/private-sigstore.md")).unwrap();
     let sandbox = Sandbox::new();
+    sandbox.model("my-model");
     let mut served = None;
     let mut ran = 0;
     for command in page.lines().filter_map(|line| line.strip_prefix("    sealwax ")) {
@@ -206,9 +207,15 @@ fn the_page_about_a_private_sigstore_shows_what_works() {
             continue;
         }
         let url = served.as_ref().map(Server::url).unwrap_or_default();
-        sandbox.ok(command.replace("http://127.0.0.1:3000", &url).split(' '));
+        let command = command.replace("http://127.0.0.1:3000", &url);
+        if command.starts_with("instance invite") {
+            let made = sandbox.json(0, command.split(' '));
+            sandbox.write("invitation", made["invitation"].as_str().unwrap());
+            continue;
+        }
+        sandbox.ok(command.split(' '));
     }
-    assert_eq!(ran, 6);
+    assert_eq!(ran, 8);
     for file in ["trusted_root.json", "signing_config.json", "client_trust_config.json"] {
         assert!(sandbox.at("trust").join(file).exists(), "{file}");
     }

@@ -76,6 +76,29 @@ impl Deployment {
     }
 }
 
+impl Deployment {
+    /// Demands the same of Sealwax.
+    fn verified_by_sealwax(&self, what: &[&str]) {
+        let issuer = self.issuer.url();
+        let run = |identity: &str, issuer: &str, trust: &str| {
+            let root = format!("{trust}/trusted_root.json");
+            let who = ["--identity", identity, "--issuer", issuer, "--trusted-root", &root];
+            self.client.run([what, &who].concat())
+        };
+        let accepted = run(ALICE, &issuer, "trust");
+        assert_eq!(accepted.code, Some(0), "{accepted:?}");
+        for (identity, issuer, trust) in [
+            ("bob@example.com", issuer.as_str(), "trust"),
+            ("alice@example.co", &issuer, "trust"),
+            (ALICE, "https://accounts.example", "trust"),
+            (ALICE, &issuer, "other"),
+        ] {
+            let refused = run(identity, issuer, trust);
+            assert_eq!(refused.code, Some(1), "{identity} {issuer} {trust}: {refused:?}");
+        }
+    }
+}
+
 fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
 }
@@ -99,6 +122,7 @@ fn sigstore_python_signs_here_and_verifies() {
         texts(&[&start[..], &["--cert-oidc-issuer", issuer, "--bundle", "b.json", "artifact"]].concat())
     };
     here.verified(&sigstore, verify);
+    here.verified_by_sealwax(&["verify-blob", "artifact", "--bundle", "b.json"]);
     here.client.write("artifact", "another");
     let arguments = verify(ALICE, &here.issuer.url(), "trust");
     here.refuses(&sigstore, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
@@ -115,6 +139,7 @@ fn cosign_signs_here_without_a_key_and_verifies() {
     here.client.write("token", token);
     let sign = ["sign-blob", "--yes", "--identity-token", "token", "--bundle", "b.json", "artifact"];
     here.accepts(&cosign, &[&sign[..], &config].concat());
+    here.verified_by_sealwax(&["verify-blob", "artifact", "--bundle", "b.json"]);
     here.verified(&cosign, |identity, issuer, trust| {
         let root = format!("{trust}/trusted_root.json");
         let who = ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer];
@@ -131,6 +156,7 @@ fn model_signing_signs_here_with_an_identity_and_verifies() {
     let sign = ["sign", "sigstore", "--trust_config", "trust/client_trust_config.json"];
     let what = ["--identity_token", &token, "--signature", "m.sig", "m"];
     here.accepts(&model_signing, &[&sign[..], &what].concat());
+    here.verified_by_sealwax(&["verify", "m", "--signature", "m.sig"]);
     here.verified(&model_signing, |identity, issuer, trust| {
         let config = format!("{trust}/client_trust_config.json");
         let start = ["verify", "sigstore", "--trust_config", &config, "--signature", "m.sig"];

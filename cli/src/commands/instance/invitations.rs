@@ -1,7 +1,7 @@
 //! `sealwax instance invite` and `sealwax instance invitations`
 
 use clap::Args;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use sealwax_authority::Invitation;
@@ -41,7 +41,9 @@ pub(crate) fn invite(options: &Invite, world: &World) -> Result<(), Error> {
         Some(url) => url.clone(),
         None => instance.settings(None)?.public_url(),
     };
-    let (secret, invitation) = Invitation::new(&options.email, world.now(), options.expires)
+    // As the ledger keeps it.
+    let now = Timestamp::from_second(world.now().as_second()).unwrap_or(Timestamp::MAX);
+    let (secret, invitation) = Invitation::new(&options.email, now, options.expires)
         .map_err(|error| Error::Usage(format!("{:?}: {error}", options.email)))?;
     ledger.invite(&invitation)?;
     let line = format!("{}#{}", url.trim_end_matches('/'), secret.as_str());
@@ -73,7 +75,7 @@ pub(crate) fn invitations(options: &Invitations, world: &World) -> Result<(), Er
         return terminal.json(&json!({"withdrawn": wanted}));
     }
     let now = world.now();
-    let state = |invitation: &Invitation, redeemed: Option<jiff::Timestamp>| match redeemed {
+    let state = |invitation: &Invitation, redeemed: Option<Timestamp>| match redeemed {
         Some(time) => format!("redeemed {time}"),
         None if invitation.expires <= now => format!("expired {}", invitation.expires),
         None => format!("open until {}", invitation.expires),
