@@ -88,7 +88,7 @@ fn extension(id: &str, critical: &[u8], value: &[u8]) -> Vec<u8> {
     sequence(&[&oid(id), critical, &octets(value)])
 }
 
-fn malformed(result: Result<Certificate>, what: &'static str) {
+fn malformed<T: fmt::Debug + PartialEq>(result: Result<T>, what: &'static str) {
     assert_eq!(result, Err(Error::Malformed { what }));
 }
 
@@ -167,12 +167,14 @@ fn every_key_usage_bit_has_its_place() {
 
 #[test]
 fn i05_the_kind_of_a_name_is_part_of_it() {
-    let other = tlv(0xa0, &[&oid("1.3.6.1.4.1.57264.1.7"), &tlv(0xa0, &[&tlv(0x0c, &[b"x"])])]);
+    let user = tlv(0xa0, &[&oid("1.3.6.1.4.1.57264.1.7"), &tlv(0xa0, &[&tlv(0x0c, &[b"x"])])]);
+    let other = tlv(0xa0, &[&oid("1.2.3"), &tlv(0xa0, &[&tlv(0x0c, &[b"x"])])]);
     let address = tlv(0x87, &[&[127, 0, 0, 1]]);
     let list = [
         tlv(0x81, &[b"x"]),
         tlv(0x82, &[b"x"]),
         tlv(0x86, &[b"x"]),
+        user,
         other.clone(),
         address.clone(),
         tlv(0x86, &[b"x\0\n"]),
@@ -184,6 +186,7 @@ fn i05_the_kind_of_a_name_is_part_of_it() {
             SubjectName::Email("x".into()),
             SubjectName::Dns("x".into()),
             SubjectName::Uri("x".into()),
+            SubjectName::Username("x".into()),
             SubjectName::Other(other),
             SubjectName::Other(address),
             SubjectName::Uri("x\0\n".into()),
@@ -200,11 +203,48 @@ fn c13_refuses_names_that_are_none() {
         tlv(0xa6, &[&tlv(0x16, &[b"x"])]),
         tlv(0x89, &[b"x"]),
         tlv(0x16, &[b"x"]),
+        tlv(0xa0, &[]),
+        tlv(0xa0, &[&oid("1.2.3")]),
+        tlv(0xa0, &[&oid("1.2.3"), &tlv(0xa1, &[&tlv(0x0c, &[b"x"])])]),
+        tlv(0xa0, &[&oid("1.3.6.1.4.1.57264.1.7"), &tlv(0xa0, &[&tlv(0x16, &[b"x"])])]),
+        tlv(0xa0, &[&oid("1.3.6.1.4.1.57264.1.7"), &tlv(0xa0, &[&tlv(0x0c, &[&[0xff]])])]),
+        tlv(0xa0, &[&oid("1.3.6.1.4.1.57264.1.7"), &tlv(0xa0, &[&tlv(0x0c, &[b"x"]), &[5, 0]])]),
     ] {
         let read = Parts::with_extension(SAN, &[], &sequence(&[&list])).read();
         malformed(read, "subject alternative name");
     }
     malformed(Parts::with_extension(SAN, &[], &[]).read(), "subject alternative name");
+}
+
+#[test]
+fn c11_a_precertificate_is_the_certificate_without_its_logs_answers() {
+    let answers = "1.3.6.1.4.1.11129.2.4.2";
+    let with = |value: &[u8]| Parts::with_extension(answers, &[], value).read().unwrap();
+    let found = with(&octets(b"list")).precertificate().unwrap().unwrap();
+    assert_eq!(found.answers, b"list");
+    // What is left is what a certificate of the same parts without the extension would have signed, but for an empty list.
+    let mut parts = Parts::with_extension(answers, &[], &octets(b"list"));
+    let without = Parts::with_extension(USAGE, TRUE, &tlv(3, &[&[7, 0x80]]));
+    parts.extensions.extend(without.extensions.iter().cloned());
+    let found = parts.read().unwrap().precertificate().unwrap().unwrap();
+    assert_eq!(found.tbs, without.read().unwrap().tbs);
+    assert_eq!(Parts::new().read().unwrap().precertificate().unwrap(), None);
+    for bad in [&b"list"[..], &[], &[&octets(b"list")[..], &[0]].concat()] {
+        malformed(with(bad).precertificate(), "certificate-transparency extension");
+    }
+}
+
+#[test]
+fn texts_of_extensions_are_utf8_strings() {
+    let text =
+        |value: &[u8]| Parts::with_extension("1.2.3", &[], value).read().unwrap().text_extension("1.2.3");
+    assert_eq!(text(&tlv(0x0c, &["é".as_bytes()])).unwrap().as_deref(), Some("é"));
+    assert_eq!(Parts::new().read().unwrap().text_extension("1.2.3").unwrap(), None);
+    for bad in
+        [&b"text"[..], &tlv(0x16, &[b"x"]), &tlv(0x0c, &[&[0xff]]), &[&tlv(0x0c, &[b"x"])[..], &[0]].concat()]
+    {
+        malformed(text(bad), "certificate extension");
+    }
 }
 
 #[test]
