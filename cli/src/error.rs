@@ -1,4 +1,5 @@
-//! Every way a command can fail: the sentence, the hint and the exit code. Made here and nowhere else.
+//! Every way a command can fail: the sentence, the hint and the exit code. Made here and nowhere else; one file because a new
+//! failure is to be weighed against all others: its sentence, its hint, its code.
 
 mod rejection;
 

@@ -1,4 +1,5 @@
-//! The attacks on whoever follows a repository: a mirror that lies, and keys in the wrong hands.
+//! The attacks on whoever follows a repository: a mirror that lies, and keys in the wrong hands; one file because the scenarios are
+//! read side by side with the specification's.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
