@@ -21,6 +21,8 @@ pub(super) fn redeem(path: &Path) -> Result<Zeroizing<String>, Error> {
         let (whence, reason) = (path.display().to_string(), reason.to_owned());
         Error::IdentityToken { whence, reason }
     };
+    // As `instance invite` prints it, or without its first word.
+    let line = line.strip_prefix("invitation ").map_or(line.as_str(), str::trim_start);
     let (url, secret) = line.rsplit_once('#').ok_or_else(|| refused("it is no invitation: URL#SECRET"))?;
     if !http::is_private(url) {
         return Err(refused("the instance that invites is neither https nor on this machine"));

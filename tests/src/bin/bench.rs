@@ -10,13 +10,13 @@
 //! ```
 //!
 //! The models are made in a temporary directory, one after the other: few large files and one huge one, where hashing is
-//! everything, and many small ones, where everything else is. Each tool runs once to warm the cache and then in turns with the others, so that a slow minute of the
-//! machine meets all of them; how busy other programs kept the processors is said at the end. Times are medians of processes
-//! from start to end; processor time and peak memory come from GNU time and are left open where it is not installed. `--cold` runs
-//! everything once more with the system's cache emptied before each run, which only root may do.
+//! everything, and many small ones, where everything else is. Each tool runs once to warm the cache and then in turns with the
+//! others, so that a slow minute of the machine meets all of them; how busy other programs kept the processors is said at the end.
+//! Times are medians of processes from start to end; processor time and peak memory come from GNU time and are left open where it
+//! is not installed. `--cold` runs everything once more with the system's cache emptied before each run, which only root may do.
 //!
 //! With `--check`, exit code 1 says that a promise was missed, 3 that one could not be checked. The full run needs 2.1 GB of
-//! disk, and as much free memory to be about the processor.
+//! disk, and as much free memory to be about the processor. This is one file because every figure is read beside the others.
 
 use std::error::Error;
 use std::ffi::OsString;

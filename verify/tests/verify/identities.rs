@@ -1,6 +1,7 @@
 //! Hostile identity certificates, certificate-transparency answers, promises and times, made byte by byte.
 //!
-//! Each case is a bundle over one file that is good in all but one thing. Its time comes from a Rekor v1 promise.
+//! Each case is a bundle over one file that is good in all but one thing. Its time comes from a Rekor v1 promise. This is
+//! one file because each case differs from the good one by one line.
 
 use std::rc::Rc;
 
