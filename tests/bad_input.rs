@@ -229,13 +229,16 @@ fn every_changed_character_of_a_bundle_is_refused_or_means_the_same() {
 fn t06_an_unchecked_promise_or_time_is_refused_even_beside_a_good_proof() {
     let sandbox = Sandbox::signed();
     let good = fs::read_to_string(sandbox.at("m/model.sig")).unwrap();
-    for claim in [r#""inclusionPromise":{"signedEntryTimestamp":"AAAA"}"#, r#""integratedTime":"1700000000""#]
-    {
+    let claims = [
+        (r#""inclusionPromise":{"signedEntryTimestamp":"AAAA"}"#, "D16-unsupported"),
+        (r#""integratedTime":"1700000000""#, "M01-unproven-time"),
+    ];
+    for (claim, code) in claims {
         sandbox.write(
             "bad.sig",
             good.replacen(r#""inclusionProof""#, &format!(r#"{claim},"inclusionProof""#), 1),
         );
-        assert_eq!(sandbox.rejected(["verify", "m", "--signature", "bad.sig"]), "D16-unsupported", "{claim}");
+        assert_eq!(sandbox.rejected(["verify", "m", "--signature", "bad.sig"]), code, "{claim}");
     }
     let neutral = r#""inclusionPromise":null,"integratedTime":"0","inclusionProof""#;
     sandbox.write("same.sig", good.replacen(r#""inclusionProof""#, neutral, 1));

@@ -143,7 +143,8 @@ fn paint(colour: bool, tone: Tone, label: &str) -> String {
 
 /// Writes a number of things, "1 file" or "2 files", "3 entries".
 pub(crate) fn count(number: u64, thing: &str) -> String {
-    match (number, thing.strip_suffix('y')) {
+    let stem = thing.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (number, stem) {
         (1, _) => format!("1 {thing}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),
         (_, None) => format!("{number} {thing}s"),
@@ -164,7 +165,13 @@ pub(crate) fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, count};
+
+    #[test]
+    fn writes_numbers_of_things() {
+        let written = [count(1, "entry"), count(2, "entry"), count(2, "key"), count(0, "file")];
+        assert_eq!(written, ["1 entry", "2 entries", "2 keys", "0 files"]);
+    }
 
     #[test]
     fn writes_sizes_in_binary_units() {
