@@ -154,9 +154,13 @@ impl Instance {
     }
 
     /// The files that may be handed out or backed up, whether or not they are there.
-    pub(crate) fn public_files(&self) -> Vec<PathBuf> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] where they cannot be listed.
+    pub(crate) fn public_files(&self) -> Result<Vec<PathBuf>, Error> {
         let names = [MARKER, TRUSTED_ROOT, POLICY, SERVER_SETTINGS, SIGNING_PUBLIC_KEY];
-        names.iter().map(|name| self.dir.join(name)).chain(self.authority_files()).collect()
+        let own = names.iter().map(|name| self.dir.join(name));
+        Ok(own.chain(self.authority_files()).chain(self.repository_files()?).collect())
     }
 
     /// Where a frozen log of the instance is, whose origin the trusted root has.

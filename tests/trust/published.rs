@@ -25,6 +25,21 @@ fn published() -> (Sandbox, Server, String) {
 }
 
 #[test]
+fn s18_a_backup_has_the_repository_and_those_who_follow_it_go_on() {
+    let (maintainer, server, fingerprint) = published();
+    let url = format!("{}/tuf", server.url());
+    let follower = Sandbox::new();
+    follower.ok(["trust", "add", &url, "--name", "team", "--fingerprint", &fingerprint]);
+    maintainer.ok(["log", "backup", "backup"]);
+    let (own, copy) = (maintainer.instance().join("repository"), maintainer.at("backup/repository"));
+    assert!(!maintainer.at("backup/keys/repository").exists());
+    fs::rename(&own, maintainer.at("lost")).unwrap();
+    sealwax_tests::copy_tree(&copy, &own);
+    maintainer.ok(["trust", "publish", "rotate", "timestamp"]);
+    assert_eq!(follower.json(0, ["trust", "refresh", "team"])["refreshed"][0]["versions"]["root"], 2);
+}
+
+#[test]
 fn a_served_instance_is_followed_through_a_rotation_of_every_role() {
     let (maintainer, server, fingerprint) = published();
     let url = format!("{}/tuf", server.url());

@@ -48,6 +48,26 @@ impl Instance {
         self.repository_path().join("public")
     }
 
+    /// The repository's own files, what says which others belong together first: those stay while newer ones are added.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a directory of it cannot be listed.
+    pub(crate) fn repository_files(&self) -> Result<Vec<PathBuf>, Error> {
+        let public = self.repository_public();
+        let first = public.join("timestamp.json");
+        let mut files = vec![first.clone(), self.repository_path().join(MARKER)];
+        for dir in [&public, &public.join("targets"), &self.repository_path().join("staged")] {
+            match fs::read_dir(dir) {
+                Ok(entries) => {
+                    files.extend(entries.flatten().map(|entry| entry.path()).filter(|path| *path != first));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(io_error("list", dir, source)),
+            }
+        }
+        Ok(files)
+    }
+
     fn repository_path(&self) -> PathBuf {
         self.dir.join(REPOSITORY)
     }

@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options, world: &World) -> Result<(), Error> {
     if instance.has_authority() {
         rows.push(copy(&instance.ct_verifier()?, &instance.ct_path(), &directory.join(CT), world)?.0);
     }
-    for path in instance.public_files() {
+    for path in instance.public_files()? {
         let relative = path.strip_prefix(instance.dir()).unwrap_or(&path);
         // What says whether this instance is served is not there for one that is not.
         if path.is_file() {
