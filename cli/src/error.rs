@@ -246,7 +246,8 @@ impl Error {
             Self::Variable { .. } => "set the variable, or use --passphrase-file",
             Self::NoHome => "give --instance DIR or set SEALWAX_HOME",
             Self::NoInstance { .. } => {
-                "`sealwax instance init` makes one; to verify without one, give --key PUB with --trusted-root FILE"
+                "`sealwax instance init` makes one; to verify without one, say whom you trust: --key PUB, or --identity NAME \
+                 with --issuer URL; and --trusted-root FILE or --trust NAME"
             }
             Self::BadInstance { .. } => "restore the instance from a backup",
             Self::UnfinishedShard { .. } => "`sealwax log freeze --next` finishes it",
