@@ -61,6 +61,8 @@ pub enum EntryFormat {
     /// `hashedrekord` 0.0.2 of a Rekor v2 log: [`HashedRekord`].
     #[default]
     HashedRekord002,
+    /// `dsse` 0.0.2 of a Rekor v2 log, which older clients submit: [`DsseEntry`](crate::DsseEntry).
+    Dsse002,
     /// `hashedrekord` 0.0.1 of a Rekor v1 log, as all below: [`RekorV1`](crate::RekorV1).
     HashedRekord001,
     /// `dsse` 0.0.1.
@@ -74,6 +76,7 @@ impl EntryFormat {
     pub fn kind_version(self) -> (&'static str, &'static str) {
         match self {
             Self::HashedRekord002 => ("hashedrekord", "0.0.2"),
+            Self::Dsse002 => ("dsse", "0.0.2"),
             Self::HashedRekord001 => ("hashedrekord", "0.0.1"),
             Self::Dsse001 => ("dsse", "0.0.1"),
             Self::Intoto002 => ("intoto", "0.0.2"),
@@ -82,10 +85,11 @@ impl EntryFormat {
 
     /// Whether such entries are those of a Rekor v1 log, which promises inclusion and says when.
     pub fn is_rekor_v1(self) -> bool {
-        self != Self::HashedRekord002
+        !matches!(self, Self::HashedRekord002 | Self::Dsse002)
     }
 
-    const ALL: [Self; 4] = [Self::HashedRekord002, Self::HashedRekord001, Self::Dsse001, Self::Intoto002];
+    const ALL: [Self; 5] =
+        [Self::HashedRekord002, Self::Dsse002, Self::HashedRekord001, Self::Dsse001, Self::Intoto002];
 }
 
 /// The key or certificate that a log entry names.

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use sealwax_attestation::Bundle;
 use sealwax_tests::oidc::Issuer;
 use sealwax_tests::server::{Server, instance};
-use sealwax_tests::{Run, Sandbox, peer};
+use sealwax_tests::{Run, Sandbox, peer, sigstore_js};
 use serde_json::Value;
 
 const ALICE: &str = "alice@example.com";
@@ -244,11 +244,7 @@ fn cosign_verifies_what_sealwax_signed() {
 #[test]
 fn sigstore_js_verifies_what_sealwax_signed() {
     let Some(node) = peer("node") else { return };
-    let modules = peer("sigstore-js").and_then(|command| command.canonicalize().ok());
-    let modules = modules.and_then(|command| {
-        command.ancestors().find(|folder| folder.ends_with("node_modules")).map(Path::to_owned)
-    });
-    let Some(modules) = modules else { return };
+    let Some(modules) = sigstore_js() else { return };
     let served = Served::start();
     served.sign();
     std::os::unix::fs::symlink(modules, served.client.at("node_modules")).unwrap();
@@ -260,7 +256,8 @@ fn sigstore_js_verifies_what_sealwax_signed() {
     });
 }
 
-// This version knows entries of Rekor's first interface only, so it is shown certificate, record and time.
+// Version 4.1.1 compares the entry of an envelope with the hash of its payload, where Rekor v2 has that of what was signed (its own
+// envelopes it submits whole): it is shown certificate, record and time.
 const VERIFY: &str = r#"
 const fs = require('fs');
 const { bundleFromJSON } = require('@sigstore/bundle');

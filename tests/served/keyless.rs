@@ -1,12 +1,12 @@
 //! Unmodified clients of Sigstore sign with an identity at a served instance, and verify what they signed there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use sealwax_tests::oidc::Issuer;
 use sealwax_tests::server::{Server, instance};
-use sealwax_tests::{Sandbox, peer};
+use sealwax_tests::{Sandbox, peer, sigstore_js};
 
 const ALICE: &str = "alice@example.com";
 
@@ -164,27 +164,26 @@ fn model_signing_signs_here_with_an_identity_and_verifies() {
     });
 }
 
-/// Where the libraries of sigstore-js are, with Node.js.
-fn sigstore_js() -> Option<PathBuf> {
-    let command = peer("sigstore-js")?.canonicalize().ok()?;
-    command.ancestors().find(|folder| folder.ends_with("node_modules")).map(Path::to_owned)
-}
-
 const SIGN: &str = r#"
 const fs = require('fs');
-const { DSSEBundleBuilder, FulcioSigner, MessageSignatureBundleBuilder, TSAWitness } = require('@sigstore/sign');
+const { DSSEBundleBuilder, FulcioSigner, MessageSignatureBundleBuilder, RekorWitness, TSAWitness } =
+    require('@sigstore/sign');
 const { bundleToJSON } = require('@sigstore/bundle');
 const [url, token, kind] = process.argv.slice(2);
 const signer = new FulcioSigner({ fulcioBaseURL: url, identityProvider: { getToken: async () => token } });
-const witnesses = [new TSAWitness({ tsaBaseURL: url })];
+const witnesses = [new RekorWitness({ rekorBaseURL: url, majorApiVersion: 2 }), new TSAWitness({ tsaBaseURL: url })];
 const builder = kind === 'dsse'
     ? new DSSEBundleBuilder({ signer, witnesses }) : new MessageSignatureBundleBuilder({ signer, witnesses });
-builder.create({ data: fs.readFileSync('artifact'), type: 'text/plain' })
+const artifact = fs.readFileSync('artifact');
+const sha256 = require('crypto').createHash('sha256').update(artifact).digest('hex');
+const statement = { _type: 'https://in-toto.io/Statement/v1', subject: [{ name: 'artifact', digest: { sha256 } }],
+    predicateType: 'https://slsa.dev/provenance/v1', predicate: {} };
+const data = kind === 'dsse' ? Buffer.from(JSON.stringify(statement)) : artifact;
+builder.create({ data, type: 'application/vnd.in-toto+json' })
     .then((bundle) => fs.writeFileSync('js.json', JSON.stringify(bundleToJSON(bundle))))
     .catch((error) => { console.error(error, error.cause); process.exit(1); });
 "#;
 
-// This version knows entries of Rekor's first interface only, so it is shown certificate, record and time.
 const VERIFY: &str = r#"
 const fs = require('fs');
 const { bundleFromJSON } = require('@sigstore/bundle');
@@ -194,13 +193,13 @@ const [identity, issuer, trust] = process.argv.slice(2);
 const root = TrustedRoot.fromJSON(JSON.parse(fs.readFileSync(`${trust}/trusted_root.json`)));
 const bundle = bundleFromJSON(JSON.parse(fs.readFileSync('js.json')));
 const entity = toSignedEntity(bundle, bundle.content.$case === 'messageSignature' ? fs.readFileSync('artifact') : undefined);
-const verifier = new Verifier(toTrustMaterial(root), { tlogThreshold: 0, ctlogThreshold: 1, tsaThreshold: 1 });
+const verifier = new Verifier(toTrustMaterial(root), { tlogThreshold: 1, ctlogThreshold: 1, tsaThreshold: 1 });
 const policy = { subjectAlternativeName: identity, extensions: { issuer } };
 verifier.verify(entity, policy);
 "#;
 
 #[test]
-fn sigstore_js_is_certified_and_timestamped_here_and_verifies() {
+fn sigstore_js_signs_here_and_verifies() {
     let (Some(modules), Some(node)) = (sigstore_js(), peer("node")) else { return };
     let here = Deployment::new();
     here.client.write("sign.js", SIGN);
@@ -213,6 +212,7 @@ fn sigstore_js_is_certified_and_timestamped_here_and_verifies() {
         // It takes the identity for a pattern, and finds it anywhere.
         let exactly = |identity: &str| format!("^{}$", identity.replace('.', "\\."));
         here.verified(&node, |who, issuer, trust| texts(&["verify.js", &exactly(who), issuer, trust]));
+        here.verified_by_sealwax(&["verify-blob", "artifact", "--bundle", "js.json"]);
     }
     let text = fs::read_to_string(here.client.at("js.json")).unwrap();
     fs::write(here.client.at("js.json"), text.replacen("\"payload\":\"", "\"payload\":\"AAAA", 1)).unwrap();

@@ -219,6 +219,18 @@ pub fn peer(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// Finds the libraries of sigstore-js, with entries of Rekor's second interface, and says that they were not there where they
+/// are not.
+pub fn sigstore_js() -> Option<PathBuf> {
+    let peers = std::env::var_os("SEALWAX_PEERS").map(PathBuf::from);
+    let modules = peers.and_then(|peers| Some(peers.parent()?.join("sigstore-js/node_modules")));
+    let found = modules.filter(|modules| modules.join("sigstore").is_dir());
+    if found.is_none() {
+        eprintln!("skipped: sigstore-js of version 4 is not installed");
+    }
+    found
+}
+
 /// Copies a directory tree of regular files.
 pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");

@@ -5,7 +5,8 @@
 //! body that came: `docs/decisions/0010-two-verifiers.md`.
 
 use sealwax_attestation::{
-    Bundle, Content, EntryFormat, HashedRekord, RekorV1, TransparencyLogEntry, Verifier,
+    Bundle, Content, DsseEntry, DsseSignature, EntryFormat, HashedRekord, RekorV1, TransparencyLogEntry,
+    Verifier,
 };
 use sealwax_keys::{HashAlgorithm, Scheme};
 use sealwax_tlog::Hash;
@@ -53,7 +54,8 @@ pub(crate) fn rebuild<'a>(
     };
     let parts = Parts { content: &bundle.content, scheme, verifier: candidate.verifier(), artifact };
     let leaves = entries.iter().map(|entry| match entry.format {
-        EntryFormat::HashedRekord002 => parts.leaf(entry),
+        EntryFormat::HashedRekord002 => parts.leaf(entry, &parts.hashed_rekord()?.to_body()?),
+        EntryFormat::Dsse002 => parts.leaf(entry, &parts.dsse()?.to_body()?),
         _ => parts.leaf_of_rekor_v1(entry),
     });
     Ok(Rebuilt { entries, leaves: leaves.collect::<Result<_, _>>()?, _made_here: () })
@@ -68,19 +70,29 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn leaf(&self, entry: &TransparencyLogEntry) -> Result<Hash, Rejection> {
+    fn hashed_rekord(&self) -> Result<HashedRekord, Rejection> {
         let verifier = self.verifier.clone();
-        let rebuilt = match self.content {
+        Ok(match self.content {
             Content::Envelope(envelope) => HashedRekord::for_envelope(envelope, self.scheme, verifier),
             Content::Message(message) => {
                 let (scheme, signature) = (self.scheme, message.signature.clone());
                 let digest = self.artifact_digest(scheme.hash())?.clone();
                 HashedRekord { scheme, digest, signature, verifier }
             }
-        };
-        let body = rebuilt.to_body()?;
-        if entry.canonicalized_body == body {
-            Ok(Hash::leaf(&body))
+        })
+    }
+
+    /// The entry of an envelope that was submitted whole: it names the payload, and no type, which the signature covers.
+    fn dsse(&self) -> Result<DsseEntry, Rejection> {
+        let Content::Envelope(envelope) = self.content else { return Err(Rejection::LogEntryMismatch) };
+        let (scheme, signature) = (self.scheme, envelope.signature.clone());
+        let signature = DsseSignature { scheme, signature, verifier: self.verifier.clone() };
+        Ok(DsseEntry::new(&envelope.payload, vec![signature]))
+    }
+
+    fn leaf(&self, entry: &TransparencyLogEntry, rebuilt: &[u8]) -> Result<Hash, Rejection> {
+        if entry.canonicalized_body == rebuilt {
+            Ok(Hash::leaf(rebuilt))
         } else {
             Err(Rejection::LogEntryMismatch)
         }

@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use sealwax_attestation::{
-    Bundle, EntryFormat, HashedRekord, RekorV1, Statement, TransparencyLogEntry, VerificationMaterial,
-    Verifier,
+    Bundle, EntryFormat, Error as Malformed, HashedRekord, LoggedEntry, RekorV1, Statement,
+    TransparencyLogEntry, VerificationMaterial, Verifier,
 };
 use sealwax_keys::{Certificate, PublicKey, SubjectName};
 use sealwax_model::Method;
@@ -197,6 +197,11 @@ fn entry_signer(entry: &TransparencyLogEntry) -> String {
     let body = entry.canonicalized_body.as_slice();
     let verifier = match entry.format {
         EntryFormat::HashedRekord002 => HashedRekord::from_body(body).map(|body| body.verifier),
+        // A bundle has one signature, and whether the entry has no other is for verifying to say.
+        EntryFormat::Dsse002 => LoggedEntry::from_body(body).and_then(|body| {
+            let first = body.verifiers().next().cloned();
+            first.ok_or(Malformed::SignatureCount(0))
+        }),
         format => RekorV1::from_body(format, body).map(|body| body.verifier),
     };
     match verifier {

@@ -3,7 +3,8 @@
 //! This is one file because each broken proof differs from the good one by one line.
 
 use sealwax_attestation::{
-    Bundle, Content, Envelope, HashedRekord, InclusionProof, TransparencyLogEntry, Verifier,
+    Bundle, Content, DsseEntry, DsseSignature, EntryFormat, Envelope, HashedRekord, InclusionProof,
+    TransparencyLogEntry, Verifier,
 };
 use sealwax_keys::{HashAlgorithm, KeyKind, Scheme, SecretKey};
 use sealwax_tlog::{Checkpoint, Hash, SignedNote, VerifierKey};
@@ -130,6 +131,37 @@ fn t03_a_body_in_another_spelling_is_refused() {
 }
 
 #[test]
+fn t01_t03_an_envelope_that_a_log_took_whole_is_rebuilt_too() {
+    let mut world = World::new();
+    let envelope = world.sign(&world.payload());
+    let (scheme, verifier) = (world.key.public_key().scheme(), Verifier::from(world.key.public_key()));
+    let signed = |signature: &[u8], verifier: &Verifier| DsseSignature {
+        scheme,
+        signature: signature.to_vec(),
+        verifier: verifier.clone(),
+    };
+    let mut bundle = |payload: &[u8], signatures| {
+        let index = world.log.append(DsseEntry::new(payload, signatures).to_body().unwrap());
+        let entry = TransparencyLogEntry { format: EntryFormat::Dsse002, ..world.log.entry(index) };
+        let bundle = Bundle { log_entries: vec![entry], ..world.unlogged(envelope.clone()) };
+        let read = Bundle::from_json(bundle.to_json().as_bytes()).unwrap();
+        world.verdict(&read).map(drop)
+    };
+    let own = || signed(&envelope.signature, &verifier);
+    bundle(&envelope.payload, vec![own()]).unwrap();
+    let stranger = SecretKey::generate(KeyKind::P256).unwrap();
+    for (payload, signatures) in [
+        (b"{}".as_slice(), vec![own()]),
+        (&envelope.payload, vec![signed(b"another", &verifier)]),
+        (&envelope.payload, vec![signed(&envelope.signature, &Verifier::from(stranger.public_key()))]),
+        (&envelope.payload, vec![own(), signed(b"another", &verifier)]),
+    ] {
+        let verdict = bundle(payload, signatures);
+        assert_refused!(verdict, "T01-log-entry-mismatch", Rejection::LogEntryMismatch);
+    }
+}
+
+#[test]
 fn t04_an_entry_of_another_kind_is_refused_at_the_door() {
     let mut world = World::new();
     let text = world.good().to_json();
@@ -138,7 +170,7 @@ fn t04_an_entry_of_another_kind_is_refused_at_the_door() {
         assert_ne!(other, text);
         Bundle::from_json(other.as_bytes()).map_err(Rejection::from)
     };
-    for (from, to) in [("hashedrekord", "dsse"), ("hashedrekord", "rfc3161"), ("0.0.2", "0.0.3")] {
+    for (from, to) in [("hashedrekord", "rfc3161"), ("0.0.2", "0.0.3")] {
         assert_refused!(entry_of(from, to), "T04-entry-kind", Rejection::Malformed(_));
     }
     // Kinds that are read, and whose bodies this one is none of.
@@ -146,6 +178,8 @@ fn t04_an_entry_of_another_kind_is_refused_at_the_door() {
         let bundle = entry_of(from, to).unwrap();
         assert_refused!(world.verdict(&bundle), "T04-entry-kind", Rejection::Malformed(_));
     }
+    let bundle = entry_of("hashedrekord", "dsse").unwrap();
+    assert_refused!(world.verdict(&bundle), "T01-log-entry-mismatch", Rejection::LogEntryMismatch);
     // The body's own kind is covered by the rebuilt one.
     let mut bundle = world.good();
     let body = String::from_utf8(bundle.log_entries[0].canonicalized_body.clone()).unwrap();
