@@ -151,7 +151,10 @@ fn t04_other_kinds_and_versions_are_refused() {
 
         let text = answer().to_string().replacen(from, to, 1);
         let found = entry(&text);
-        assert!(matches!(found, Err(Error::EntryKind { .. })), "{to}: {found:?}");
+        // The other kind of a Rekor v2 log is read; what its body holds is for who rebuilds it.
+        let known =
+            to == r#""dsse""# && found.as_ref().is_ok_and(|entry| entry.format == EntryFormat::Dsse002);
+        assert!(known || matches!(found, Err(Error::EntryKind { .. })), "{to}: {found:?}");
     }
     let other_spec = BODY.replace("hashedRekordV002", "hashedRekordV003");
     assert!(matches!(HashedRekord::from_body(other_spec.as_bytes()), Err(Error::Missing { .. })));
@@ -221,12 +224,12 @@ fn entries_are_written_as_they_are_read() {
 }
 
 #[test]
-fn a_log_answers_with_the_kind_and_a_bundle_takes_only_one() {
+fn a_log_answers_with_the_kind_and_a_bundle_takes_both() {
     let read = entry(&answer().to_string()).unwrap();
     assert_eq!(read.to_answer(EntryKind::HashedRekord), answer());
     let dsse = read.to_answer(EntryKind::Dsse);
     assert_eq!(dsse["kindVersion"], json!({"kind": "dsse", "version": "0.0.2"}));
-    assert!(matches!(entry(&dsse.to_string()), Err(Error::EntryKind { .. })));
+    assert_eq!(entry(&dsse.to_string()).unwrap().format, EntryFormat::Dsse002);
 }
 
 #[test]
